@@ -1,0 +1,134 @@
+//! Lookups: who uses a tuple, who yields it, and the sum that joins them.
+//!
+//! *Relations.* A tuple `(x0, x1, x2)` of a relation with tag `g` is compressed to
+//! `h = x0 + alpha x1 + alpha^2 x2 + alpha^3 g - z`, where `x0` may be an extension-field element.
+//! [`Relation::Memory`] holds `(value, address, 0)`, [`Relation::Table`] holds
+//! `(result, argument, function)`. A use adds `1/h`, a yield of multiplicity `m` adds `-m/h`;
+//! the uses and yields of all chips and of the public values cancel exactly when the multisets
+//! are equal, except with probability about `3 * lookups / |K|` over `(alpha, z)`
+//! (Haböck, "Multivariate lookups based on logarithmic derivatives", eprint 2022/1530, section 3).
+//! This needs every tuple to be committed before `alpha` and `z` are drawn, which the order of the
+//! trees gives.
+//!
+//! *Columns.* Fractions are taken in pairs. Column `k` of a row holds the sum of the row's first
+//! `k + 1` pairs; the last column adds the row before, so it runs over the table. A chip may add a
+//! term without denominator (the linear identity, times `beta`); then the running sum has a column
+//! of its own.
+//!
+//! *Reserved rows.* The first rows of each table are reserved for hiding: `active` is 0 there, and
+//! so are all other program columns. The running sum is pinned to 0 at the last reserved row and
+//! to the claim at the last row (program column `edge`), so it adds up exactly the active rows,
+//! whatever reserved rows hold, and the step from the last row to the first is cut. A tuple is
+//! multiplied out so that a reserved row whose `x0` is 0 has `h = 0`: there the columns are free.
+
+use crate::evaluator::{Challenge, Evaluator};
+use alloc::vec::Vec;
+
+/// The two relations. See the module's head for their tuples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// `(value, address)`: every address is written once.
+    Memory,
+    /// `(result, argument, function)`: fixed tables; function 0 is the range table
+    /// `(value, bits, 0)` with `0 <= value < 2^bits`.
+    Table,
+}
+
+/// Program column that is 1 on active rows and 0 on reserved rows.
+pub const ACTIVE: usize = 0;
+/// Program column that is 1 on the last reserved row and on the last row.
+pub const EDGE: usize = 1;
+/// Program columns that every chip has.
+pub const SHARED: usize = 2;
+
+/// Collects the fractions of one row.
+pub struct Lookups<V: Evaluator> {
+    active: V::F,
+    fractions: Vec<(V::F, V::E)>,
+    term: Option<V::E>,
+}
+
+impl<V: Evaluator> Lookups<V> {
+    /// For the current row.
+    pub fn new(v: &mut V) -> Self {
+        Self { active: v.program(ACTIVE), fractions: Vec::new(), term: None }
+    }
+
+    /// The column [`ACTIVE`].
+    pub fn active(&self) -> V::F {
+        self.active.clone()
+    }
+
+    /// Uses `(value, address)` `times` times (negative: yields).
+    pub fn memory(&mut self, v: &V, times: V::F, value: V::F, address: V::F) {
+        let h = v.challenge(Challenge::Alpha(1)) * address + value;
+        self.push(v, Relation::Memory, times, h);
+    }
+
+    /// Uses `(value, address)` with an extension-field value `times` times (negative: yields).
+    pub fn memory_extension(&mut self, v: &V, times: V::F, value: V::E, address: V::F) {
+        let h = v.challenge(Challenge::Alpha(1)) * address + value;
+        self.push(v, Relation::Memory, times, h);
+    }
+
+    /// Uses `(result, argument, function)` `times` times (negative: yields).
+    pub fn table(&mut self, v: &V, times: V::F, result: V::F, argument: V::F, function: V::F) {
+        let h = v.challenge(Challenge::Alpha(1)) * argument
+            + v.challenge(Challenge::Alpha(2)) * function
+            + result;
+        self.push(v, Relation::Table, times, h);
+    }
+
+    /// Adds a term without denominator, of degree at most 3.
+    pub fn term(&mut self, term: V::E) {
+        self.term = Some(term);
+    }
+
+    fn push(&mut self, v: &V, relation: Relation, times: V::F, h: V::E) {
+        let constant = match relation {
+            Relation::Memory => v.zero() - v.challenge(Challenge::Z),
+            Relation::Table => v.challenge(Challenge::Alpha(3)) - v.challenge(Challenge::Z),
+        };
+        self.fractions.push((times, h + constant * self.active.clone()));
+    }
+
+    /// States the constraints on the sums columns.
+    pub fn finish(self, v: &mut V) {
+        if v.take_fractions(&self.fractions, self.term.as_ref()) {
+            return;
+        }
+        let edge = v.program(EDGE);
+        let columns = sum_columns(self.fractions.len(), self.term.is_some());
+        let last = columns.saturating_sub(1);
+        let mut so_far = v.zero();
+        for (k, pair) in self.fractions.chunks(2).enumerate() {
+            let sum = v.sum(k);
+            let mut difference = sum.clone() - so_far.clone();
+            if k == last {
+                difference = difference - v.sum_before(k);
+            }
+            let (left, numerator) = match pair {
+                [(n, d)] => (difference * d.clone(), v.zero() + n.clone()),
+                [(n0, d0), (n1, d1)] => (
+                    difference * d0.clone() * d1.clone(),
+                    d1.clone() * n0.clone() + d0.clone() * n1.clone(),
+                ),
+                _ => continue, // `chunks(2)` gives one or two
+            };
+            v.assert_zero_extension("lookup sum", left - numerator);
+            so_far = sum;
+        }
+        if let Some(term) = self.term {
+            let step = v.sum(last) - v.sum_before(last) - so_far - term;
+            v.assert_zero_extension("running sum", step);
+        }
+        let claim = v.challenge(Challenge::Claim) * self.active;
+        let pinned = (v.sum(last) - claim) * edge;
+        v.assert_zero_extension("sum at the edges", pinned);
+    }
+}
+
+/// How many (extension-field) sums columns `fractions` lookups need, with or without a term.
+pub const fn sum_columns(fractions: usize, term: bool) -> usize {
+    fractions.div_ceil(2) + term as usize
+}

@@ -1,0 +1,198 @@
+//! Lowering: from a graph of integer operations to elements of chips.
+//!
+//! Every tensor that is computed owns memory cells; a view owns none, its elements are other
+//! tensors' addresses. One file per family of operations.
+
+pub mod conv;
+mod elementwise;
+mod linear;
+mod matmul;
+mod pooling;
+
+use crate::builder::{Builder, InputRun};
+use crate::error::AirError;
+use crate::pack;
+use crate::program::{Garbage, Program, PublicTensor};
+use alloc::{collections::BTreeSet, string::ToString, vec::Vec};
+use veristar_model::{bounds, view, Graph, Node, Op, Tensor, TensorId};
+
+/// What a compilation may choose.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Inferences in one proof; at least 1.
+    pub batch: usize,
+    /// Rows reserved for hiding in every table.
+    pub reserved: usize,
+    /// Tensors (inputs and outputs of the graph) whose values are public.
+    pub public: BTreeSet<TensorId>,
+}
+
+/// State of a lowering.
+pub(crate) struct Lowering<'a> {
+    pub graph: &'a Graph,
+    pub batch: usize,
+    pub builder: Builder,
+    /// Addresses of each tensor's elements: inference by inference, row-major.
+    pub addresses: Vec<Option<Vec<u32>>>,
+    /// First address of tensors that own cells.
+    pub owned: Vec<Option<u32>>,
+    pub garbage: Vec<Garbage>,
+}
+
+/// Compiles a checked graph. The result depends on parameter *values* only in the weights columns.
+///
+/// # Errors
+/// The graph fails [`bounds::check`], or is too large.
+pub fn compile(graph: &Graph, options: &Options) -> Result<Program, AirError> {
+    bounds::check(graph)?;
+    let mut lowering = Lowering {
+        graph,
+        batch: options.batch.max(1),
+        builder: Builder::new(linear::choose_widths(graph)),
+        addresses: graph.tensors.iter().map(|_| None).collect(),
+        owned: graph.tensors.iter().map(|_| None).collect(),
+        garbage: Vec::new(),
+    };
+    for input in &graph.inputs {
+        lowering.input(*input)?;
+    }
+    for (index, node) in graph.nodes.iter().enumerate() {
+        lowering.node(index, node)?;
+    }
+    let public = lowering.public(options)?;
+    let (owned, garbage) = (core::mem::take(&mut lowering.owned), lowering.garbage);
+    pack::pack(graph, lowering.builder, options, public, owned, garbage)
+}
+
+impl<'a> Lowering<'a> {
+    fn input(&mut self, id: TensorId) -> Result<(), AirError> {
+        let tensor = self.tensor(id)?;
+        let start = self.own(id)?;
+        let span = i128::from(tensor.range.hi) - i128::from(tensor.range.lo);
+        let bits = (0..24).find(|b| span < 1 << b);
+        let (Some(bits), Ok(low)) = (bits, i32::try_from(tensor.range.lo)) else {
+            return Err(AirError::Unsupported {
+                node: tensor.name.clone(),
+                what: "an input may span at most 2^24 values: lower its precision".to_string(),
+            });
+        };
+        let end = start + (tensor.len() * self.batch) as u32;
+        self.builder.ranges.insert(bits);
+        self.builder.inputs.push(InputRun { low, bits, addresses: start..end });
+        Ok(())
+    }
+
+    fn node(&mut self, index: usize, node: &'a Node) -> Result<(), AirError> {
+        match &node.op {
+            Op::Load(parameter) => self.load(node, *parameter),
+            Op::View(v) => self.view(node, v),
+            Op::Conv2d(conv) => self.conv(index, node, conv),
+            Op::MatMul { weight, bias } => self.matmul(node, *weight, *bias),
+            Op::Unary { multiplier, offset, shift, table } => {
+                self.unary(node, multiplier, offset, shift, *table)
+            }
+            Op::Binary { alpha, beta, gamma, delta, shift, table } => {
+                self.binary(node, [*alpha, *beta, *gamma, *delta], *shift, *table)
+            }
+            Op::Pool(pool) => self.pool(node, pool),
+            Op::Reduce(reduce) => self.reduce(node, reduce),
+        }
+    }
+
+    fn view(&mut self, node: &Node, v: &veristar_model::View) -> Result<(), AirError> {
+        let shape = self.tensor(node.output)?.shape.clone();
+        // Constants are allocated first: the closure below cannot report a failed allocation.
+        if let veristar_model::View::Pad { value, .. } = v {
+            self.builder.constant(*value)?;
+        }
+        let mut all = Vec::new();
+        for b in 0..self.batch {
+            let mut inputs = Vec::new();
+            for id in &node.inputs {
+                let tensor = self.tensor(*id)?;
+                let n = tensor.len();
+                let whole = self.addresses_of(*id)?;
+                let part = whole.get(b * n..(b + 1) * n).ok_or_else(|| inconsistent(node))?;
+                inputs.push((tensor.shape.as_slice(), part));
+            }
+            let constants = &self.builder.constants;
+            let constant = |value| constants.get(&value).copied().unwrap_or(crate::program::ZERO);
+            all.extend(view::apply(&node.name, v, &inputs, &shape, constant)?);
+        }
+        self.set(node.output, all)
+    }
+
+    fn load(&mut self, node: &Node, id: usize) -> Result<(), AirError> {
+        let parameter = self.graph.parameters.get(id).ok_or_else(|| inconsistent(node))?;
+        let n = self.tensor(node.output)?.len();
+        // One copy serves the whole batch.
+        let start = self.builder.allocate(n)?;
+        for (i, address) in (start..).take(n).enumerate() {
+            let value = parameter.values.get(i).copied().unwrap_or(0);
+            self.builder.parameters.push((address, value));
+        }
+        if let Some(owned) = self.owned.get_mut(node.output) {
+            *owned = Some(start);
+        }
+        let one: Vec<u32> = (start..).take(n).collect();
+        let all = (0..self.batch).flat_map(|_| one.iter().copied()).collect();
+        self.set(node.output, all)
+    }
+
+    fn public(&self, options: &Options) -> Result<Vec<PublicTensor>, AirError> {
+        let ids = self.graph.inputs.iter().map(|id| (*id, true));
+        let ids = ids.chain(self.graph.outputs.iter().map(|id| (*id, false)));
+        ids.filter(|(id, _)| options.public.contains(id))
+            .map(|(id, input)| {
+                let tensor = self.tensor(id)?;
+                Ok(PublicTensor {
+                    name: tensor.name.clone(),
+                    shape: tensor.shape.clone(),
+                    scale: tensor.scale,
+                    zero_point: tensor.zero_point,
+                    range: tensor.range,
+                    input,
+                    addresses: crate::program::Addresses::new(self.addresses_of(id)?),
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) fn tensor(&self, id: TensorId) -> Result<&'a Tensor, AirError> {
+        let graph: &'a Graph = self.graph;
+        graph.tensors.get(id).ok_or_else(|| AirError::Inconsistent { node: id.to_string() })
+    }
+
+    pub(crate) fn addresses_of(&self, id: TensorId) -> Result<&[u32], AirError> {
+        match self.addresses.get(id) {
+            Some(Some(addresses)) => Ok(addresses),
+            _ => Err(AirError::Inconsistent { node: id.to_string() }),
+        }
+    }
+
+    /// Gives a tensor cells of its own and returns the first.
+    pub(crate) fn own(&mut self, id: TensorId) -> Result<u32, AirError> {
+        let n = self.tensor(id)?.len() * self.batch;
+        let start = self.builder.allocate(n)?;
+        if let Some(owned) = self.owned.get_mut(id) {
+            *owned = Some(start);
+        }
+        self.set(id, (start..).take(n).collect())?;
+        Ok(start)
+    }
+
+    fn set(&mut self, id: TensorId, addresses: Vec<u32>) -> Result<(), AirError> {
+        let slot = self.addresses.get_mut(id);
+        *slot.ok_or_else(|| AirError::Inconsistent { node: id.to_string() })? = Some(addresses);
+        Ok(())
+    }
+
+    pub(crate) fn parameter(&self, node: &Node, id: usize) -> Result<&'a [i32], AirError> {
+        let graph: &'a Graph = self.graph;
+        Ok(&graph.parameters.get(id).ok_or_else(|| inconsistent(node))?.values)
+    }
+}
+
+pub(crate) fn inconsistent(node: &Node) -> AirError {
+    AirError::Inconsistent { node: node.name.clone() }
+}

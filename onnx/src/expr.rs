@@ -1,0 +1,246 @@
+//! One-input functions: what a collapsed chain of element-wise operators computes.
+//!
+//! An [`Expr`] is a directed acyclic graph of tract's own element-wise operators over one argument
+//! and scalar constants, so a table holds what tract computes, whatever the operator.
+
+use std::{collections::HashMap, sync::Arc};
+
+use tract_onnx::tract_core::{
+    internal::*,
+    ops::{
+        binary::TypedBinOp,
+        logic::Iff,
+        math::{self, Add, Max, Min, Mul},
+    },
+};
+
+/// A node of the expression.
+#[derive(Debug, Clone)]
+pub enum Expr {
+    /// The argument.
+    Arg,
+    /// A constant with one element.
+    Scalar(Arc<Tensor>),
+    /// An element-wise operator.
+    Apply(Box<dyn TypedOp>, Vec<Arc<Expr>>),
+}
+
+/// A function of one number.
+#[derive(Debug, Clone)]
+pub struct Function {
+    /// The value.
+    pub root: Arc<Expr>,
+    /// The type the argument has in the ONNX graph; the argument is converted to it.
+    pub arg: DatumType,
+}
+
+impl Function {
+    /// `x`.
+    pub fn identity() -> Self {
+        Self { root: Arc::new(Expr::Arg), arg: f32::datum_type() }
+    }
+
+    /// `max(x, 0)`.
+    pub fn relu() -> Self {
+        Self::with_scalar(math::max(), 0.0)
+    }
+
+    /// `min(x, 0)`.
+    pub fn negative_part() -> Self {
+        Self::with_scalar(math::min(), 0.0)
+    }
+
+    /// `1 / x`.
+    pub fn reciprocal() -> Self {
+        Self::unary(math::recip())
+    }
+
+    /// `-x`.
+    pub fn negate() -> Self {
+        Self::unary(math::neg())
+    }
+
+    /// `x * x`.
+    pub fn square() -> Self {
+        Self::unary(math::square())
+    }
+
+    fn unary(op: impl Into<Box<dyn TypedOp>>) -> Self {
+        let root = Arc::new(Expr::Apply(op.into(), vec![Arc::new(Expr::Arg)]));
+        Self { root, arg: f32::datum_type() }
+    }
+
+    fn with_scalar(op: impl Into<Box<dyn TypedOp>>, value: f32) -> Self {
+        let scalar = Arc::new(Expr::Scalar(Arc::new(tensor1(&[value]))));
+        let root = Arc::new(Expr::Apply(op.into(), vec![Arc::new(Expr::Arg), scalar]));
+        Self { root, arg: f32::datum_type() }
+    }
+
+    /// `f(g)` for an expression `g`.
+    pub fn of(&self, inner: &Arc<Expr>) -> Arc<Expr> {
+        substitute(&self.root, inner, &mut HashMap::new())
+    }
+
+    /// `f(factor * x)`.
+    pub fn scaled(&self, factor: f32) -> Self {
+        let inner = Self::with_scalar(math::mul(), factor).root;
+        Self { root: substitute(&self.root, &inner, &mut HashMap::new()), arg: f32::datum_type() }
+    }
+
+    /// Values at `xs`.
+    pub fn eval(&self, xs: &[f32]) -> TractResult<Vec<f32>> {
+        let arg = from_f32(tensor1(xs), self.arg)?;
+        let mut memo = HashMap::new();
+        let value = eval(&self.root, &arg.into_tvalue(), &mut memo)?;
+        let value = to_f32(&value)?;
+        if value.len() == 1 && xs.len() != 1 {
+            return Ok(vec![value[0]; xs.len()]);
+        }
+        Ok(value)
+    }
+
+    /// Whether `f(2^k x) = 2^k f(x)` (identity, ReLU, leaky ReLU, absolute value): such a function
+    /// has one table for all power-of-two scales. Decided by trial: exact in binary floats.
+    pub fn is_homogeneous(&self) -> bool {
+        let xs = [-3.0f32, -1.0, -0.625, -0.011, 0.0, 0.003, 0.37, 1.0, 2.5, 6.5, 100.0, -77.0];
+        [0.25f32, 2.0, 1024.0].iter().all(|k| {
+            let scaled: Vec<f32> = xs.iter().map(|x| x * k).collect();
+            match (self.eval(&xs), self.eval(&scaled)) {
+                (Ok(a), Ok(b)) => a.iter().zip(&b).all(|(a, b)| (a * k) == *b),
+                _ => false,
+            }
+        })
+    }
+
+    /// A short name for people.
+    pub fn label(&self) -> String {
+        let full = label(&self.root);
+        if full.len() <= 48 {
+            full
+        } else {
+            let hash = full.bytes().fold(0xcbf2_9ce4_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+            match &*self.root {
+                Expr::Apply(op, _) => format!("{}#{hash:08x}", op.name().to_lowercase()),
+                _ => full,
+            }
+        }
+    }
+}
+
+fn substitute(
+    expr: &Arc<Expr>,
+    arg: &Arc<Expr>,
+    memo: &mut HashMap<*const Expr, Arc<Expr>>,
+) -> Arc<Expr> {
+    if let Some(done) = memo.get(&Arc::as_ptr(expr)) {
+        return done.clone();
+    }
+    let new = match &**expr {
+        Expr::Arg => arg.clone(),
+        Expr::Scalar(_) => expr.clone(),
+        Expr::Apply(op, args) => Arc::new(Expr::Apply(
+            op.clone(),
+            args.iter().map(|a| substitute(a, arg, memo)).collect(),
+        )),
+    };
+    memo.insert(Arc::as_ptr(expr), new.clone());
+    new
+}
+
+fn label(expr: &Expr) -> String {
+    match expr {
+        Expr::Arg => "x".into(),
+        Expr::Scalar(t) => t
+            .cast_to_scalar::<f32>()
+            .map(|v| v.to_string())
+            .unwrap_or_else(|_| "?".into()),
+        Expr::Apply(op, args) => {
+            if let Some(bin) = op.downcast_ref::<TypedBinOp>() {
+                let zero = matches!(args.get(1).map(|a| &**a), Some(Expr::Scalar(t))
+                    if t.cast_to_scalar::<f32>().map(|v| v == 0.0).unwrap_or(false));
+                if bin.0.is::<Max>() && zero {
+                    return match &*args[0] {
+                        Expr::Arg => "relu".into(),
+                        inner => format!("relu({})", label(inner)),
+                    };
+                }
+                let sign = if bin.0.is::<Add>() {
+                    "+"
+                } else if bin.0.is::<Mul>() {
+                    "*"
+                } else {
+                    ""
+                };
+                if !sign.is_empty() && args.len() == 2 {
+                    return format!("({}{sign}{})", label(&args[0]), label(&args[1]));
+                }
+                if bin.0.is::<Min>() && args.len() == 2 {
+                    return format!("min({},{})", label(&args[0]), label(&args[1]));
+                }
+            }
+            let name = if op.is::<Iff>() { "where".into() } else { op.name().to_lowercase() };
+            if matches!(args.as_slice(), [a] if matches!(**a, Expr::Arg)) {
+                return name;
+            }
+            let args: Vec<String> = args.iter().map(|a| label(a)).collect();
+            format!("{name}({})", args.join(","))
+        }
+    }
+}
+
+fn eval(
+    expr: &Arc<Expr>,
+    arg: &TValue,
+    memo: &mut HashMap<*const Expr, TValue>,
+) -> TractResult<TValue> {
+    if let Some(done) = memo.get(&Arc::as_ptr(expr)) {
+        return Ok(done.clone());
+    }
+    let value = match &**expr {
+        Expr::Arg => arg.clone(),
+        Expr::Scalar(t) => t.clone().into_tvalue(),
+        Expr::Apply(op, args) => {
+            let inputs: TVec<TValue> =
+                args.iter().map(|a| eval(a, arg, memo)).collect::<TractResult<_>>()?;
+            apply(&**op, inputs)?
+        }
+    };
+    memo.insert(Arc::as_ptr(expr), value.clone());
+    Ok(value)
+}
+
+/// Runs one stateless operator.
+pub fn apply(op: &dyn TypedOp, inputs: TVec<TValue>) -> TractResult<TValue> {
+    let mut out = op
+        .eval_out_of_plan(inputs)?
+        .with_context(|| format!("{} has no value of its own", op.name()))?;
+    ensure!(!out.is_empty());
+    Ok(out.remove(0))
+}
+
+/// Converts from the importer's floats to an operator's own type.
+pub fn from_f32(t: Tensor, to: DatumType) -> TractResult<Tensor> {
+    if to == f32::datum_type() {
+        return Ok(t);
+    }
+    let shape = t.shape().to_vec();
+    let data = to_f32(&t.clone().into_tvalue())?;
+    if to == bool::datum_type() {
+        let bits: Vec<bool> = data.iter().map(|x| *x != 0.0).collect();
+        return Tensor::from_shape(&shape, &bits);
+    }
+    let rounded: Vec<f32> =
+        if to.is_integer() { data.iter().map(|x| x.round()).collect() } else { data };
+    Ok(Tensor::from_shape(&shape, &rounded)?.cast_to_dt(to)?.into_owned())
+}
+
+/// Converts any numeric tensor to floats, row-major.
+pub fn to_f32(t: &Tensor) -> TractResult<Vec<f32>> {
+    if t.datum_type() == bool::datum_type() {
+        let plain = t.try_as_plain_ram()?;
+        return Ok(plain.as_slice::<bool>()?.iter().map(|b| f32::from(u8::from(*b))).collect());
+    }
+    let cast = t.cast_to::<f32>()?;
+    let plain = cast.try_as_plain_ram()?;
+    Ok(plain.as_slice::<f32>()?.to_vec())
+}

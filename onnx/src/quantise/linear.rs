@@ -1,0 +1,269 @@
+//! Linear layers: integer weights that keep the accumulator bound.
+//!
+//! With input exponent `ex` and argument exponent `eq`, channel `c` has
+//! `w_q = round(w * 2^(eq + s_c - ex))`, `b_q = round(b * 2^(eq + s_c))`, so its accumulator shifted
+//! right by `s_c` is the argument of the activation's table. `s_c` is as large as the weights' bits,
+//! `max_shift` and the bound allow. The bound is exact: the sum over actual weights of
+//! `max(|w_q * lo|, |w_q * hi|)`, with the input's proven range, plus `|b_q|`.
+
+use veristar_model::{Coefficients, Conv2d, Op as ModelOp, Range, TensorId};
+
+use super::{emit::Emitter, ACCUMULATOR_LIMIT};
+use crate::{
+    error::OnnxError,
+    net::{Constants, Conv, MatMul, NodeId},
+};
+
+/// How far the argument's exponent may be lowered before giving up.
+const MAX_LOWERING: i32 = 24;
+
+/// A linear layer's float weights: one row per output channel.
+struct Rows<'a> {
+    weight: &'a [f32],
+    bias: &'a [f32],
+    terms: usize,
+}
+
+/// Integer weights.
+struct Quantised {
+    weight: Vec<i32>,
+    bias: Vec<i32>,
+    /// Argument exponent.
+    eq: i32,
+    /// Per channel.
+    shifts: Vec<i32>,
+    /// Largest accumulator.
+    bound: i64,
+}
+
+impl Rows<'_> {
+    fn row(&self, c: usize) -> &[f32] {
+        &self.weight[c * self.terms..(c + 1) * self.terms]
+    }
+
+    /// Bound of channel `c` with accumulators at `exponent`, and its largest weight.
+    fn bound(&self, c: usize, ex: i32, exponent: i32, range: Range) -> (f64, f64) {
+        let factor = 2f64.powi(exponent - ex);
+        let (lo, hi) = (range.lo as f64, range.hi as f64);
+        let mut sum = (f64::from(self.bias[c]) * 2f64.powi(exponent)).round().abs();
+        let mut largest = 0f64;
+        for w in self.row(c) {
+            let q = (f64::from(*w) * factor).round();
+            largest = largest.max(q.abs());
+            sum += (q * lo).abs().max((q * hi).abs());
+        }
+        (sum, largest)
+    }
+
+    /// The largest shift for channel `c`, or nothing and the bound at shift 0.
+    fn shift(&self, c: usize, ex: i32, eq: i32, range: Range, max_shift: i32, weight_bits: u32) -> Result<(i32, f64), f64> {
+        let mut last = 0.0;
+        for s in (0..=max_shift).rev() {
+            let (bound, largest) = self.bound(c, ex, eq + s, range);
+            if bound < ACCUMULATOR_LIMIT as f64 && largest <= f64::from(1u32 << weight_bits) {
+                return Ok((s, bound));
+            }
+            last = bound;
+        }
+        Err(last)
+    }
+}
+
+impl Emitter<'_> {
+    /// A convolution.
+    pub(super) fn conv(&mut self, id: NodeId, conv: &Conv) -> Result<(), OnnxError> {
+        let x = self.net.nodes[id].inputs[0];
+        let input = self.grid(x)?;
+        let shape = self.net.nodes[id].shape.clone();
+        let [o, c, kh, kw] = conv.weight_shape;
+        let rows = Rows { weight: &conv.weight, bias: &conv.bias, terms: c * kh * kw };
+        let inner: usize = shape[2..].iter().product();
+        let template = Conv2d {
+            weight: 0,
+            bias: None,
+            stride: conv.stride,
+            dilation: conv.dilation,
+            pads: conv.pads,
+            groups: conv.groups,
+        };
+        let make = move |weight, bias| ModelOp::Conv2d(Conv2d { weight, bias, ..template.clone() });
+        self.layer(id, &rows, input, self.scales.shared[x], vec![o, c, kh, kw], shape, inner, &make)
+    }
+
+    /// A matrix product.
+    pub(super) fn matmul(&mut self, id: NodeId, product: &MatMul) -> Result<(), OnnxError> {
+        let x = self.net.nodes[id].inputs[0];
+        let input = self.grid(x)?;
+        let shape = self.net.nodes[id].shape.clone();
+        let rows = Rows { weight: &product.weight, bias: &product.bias, terms: product.terms };
+        let make = |weight, bias| ModelOp::MatMul { weight, bias };
+        let of_weight = vec![product.outputs, product.terms];
+        self.layer(id, &rows, input, self.scales.shared[x], of_weight, shape, 1, &make)
+    }
+
+    /// Constants per channel that no layer absorbs: a depthwise 1x1 convolution.
+    pub(super) fn affine(&mut self, id: NodeId, mul: &Constants, add: &Constants) -> Result<(), OnnxError> {
+        let x = self.net.nodes[id].inputs[0];
+        let input = self.grid(x)?;
+        let shape = self.net.nodes[id].shape.clone();
+        // The axes along which a constant varies make up the channels.
+        let both = mul.zip(add, |m, _| m).shape;
+        let varies: Vec<usize> = (0..shape.len()).filter(|a| both[*a] != 1).collect();
+        let (first, last) = match (varies.first(), varies.last()) {
+            (Some(f), Some(l)) => (*f, l + 1),
+            _ => (0, 0),
+        };
+        let outer: usize = shape[..first].iter().product();
+        let channels: usize = shape[first..last].iter().product();
+        let inner: usize = shape[last..].iter().product();
+        let per_channel = |c: &Constants| {
+            let full = c.expand(&shape);
+            (0..channels).map(|k| full[k * inner]).collect::<Vec<f32>>()
+        };
+        let (weight, bias) = (per_channel(mul), per_channel(add));
+        let rows = Rows { weight: &weight, bias: &bias, terms: 1 };
+        let planar = vec![outer, channels, inner, 1];
+        let name = format!("{}.channels", self.net.nodes[id].name);
+        let e = self.scales.shared[x];
+        let range = self.graph.tensors[input].range;
+        let op = ModelOp::View(veristar_model::View::Reshape);
+        let input = self.write(&name, op, vec![input], planar.clone(), e, range);
+        let make = move |weight, bias| {
+            ModelOp::Conv2d(Conv2d {
+                weight,
+                bias,
+                stride: [1, 1],
+                dilation: [1, 1],
+                pads: [0; 4],
+                groups: channels,
+            })
+        };
+        self.layer(id, &rows, input, e, vec![channels, 1, 1, 1], planar, inner, &make)
+    }
+
+    /// Accumulator, then requantisation with the fused function; or, where the user alone reads it,
+    /// the accumulator itself: exact and free. `shape` is the accumulator's.
+    #[allow(clippy::too_many_arguments)]
+    fn layer(
+        &mut self,
+        id: NodeId,
+        rows: &Rows<'_>,
+        input: TensorId,
+        ex: i32,
+        weight_shape: Vec<usize>,
+        shape: Vec<usize>,
+        inner: usize,
+        make: &dyn Fn(usize, Option<usize>) -> ModelOp,
+    ) -> Result<(), OnnxError> {
+        let range = self.graph.tensors[input].range;
+        let raw = self.only_output(id);
+        let target = self.target(id);
+        let q = if raw {
+            self.uniform(id, rows, ex, range)?
+        } else {
+            self.per_channel(id, rows, ex, target.from, range)?
+        };
+        let name = self.net.nodes[id].name.clone();
+        let out_shape = self.net.nodes[id].shape.clone();
+        let weight = self.parameter(&format!("{name}.weight"), weight_shape, q.weight);
+        let bias = q.bias.iter().any(|b| *b != 0).then(|| {
+            let channels = q.bias.len();
+            self.parameter(&format!("{name}.bias"), vec![channels], q.bias)
+        });
+        let exponent = q.eq + q.shifts.iter().copied().max().unwrap_or(0);
+        let accumulators = Range { lo: -q.bound, hi: q.bound };
+        let written = if raw && shape == out_shape { name.clone() } else { format!("{name}.accumulator") };
+        let mut tensor = self.write(&written, make(weight, bias), vec![input], shape.clone(), exponent, accumulators);
+        if raw {
+            self.rescale_group(id, exponent);
+        } else {
+            let table = self.target_table(id, &target, q.eq)?;
+            let op = ModelOp::Unary {
+                multiplier: Coefficients::scalar(1),
+                offset: Coefficients::scalar(0),
+                shift: coefficients(&q.shifts, inner),
+                table,
+            };
+            if shape == out_shape {
+                self.finish(target.node, op, vec![tensor]);
+                return Ok(());
+            }
+            let e = self.scales.shared[target.node];
+            let range = self.results(table);
+            tensor = self.write(&format!("{name}.channels_out"), op, vec![tensor], shape.clone(), e, range);
+        }
+        if shape == out_shape {
+            self.settle(target.node, tensor);
+        } else {
+            let op = ModelOp::View(veristar_model::View::Reshape);
+            self.finish(target.node, op, vec![tensor]);
+        }
+        Ok(())
+    }
+
+    /// Shifts per channel; the argument's exponent is lowered if even shift 0 breaks the bound.
+    fn per_channel(&self, id: NodeId, rows: &Rows<'_>, ex: i32, from: i32, range: Range) -> Result<Quantised, OnnxError> {
+        let max_shift = self.options.max_shift as i32;
+        let mut worst = 0.0;
+        for eq in (from - MAX_LOWERING..=from).rev() {
+            let chosen: Result<Vec<(i32, f64)>, f64> = (0..rows.bias.len())
+                .map(|c| rows.shift(c, ex, eq, range, max_shift, self.options.weight_bits))
+                .collect();
+            match chosen {
+                Ok(chosen) => {
+                    let shifts = chosen.iter().map(|c| c.0).collect();
+                    let bound = chosen.iter().fold(0f64, |m, c| m.max(c.1)) as i64;
+                    return Ok(integers(rows, ex, eq, shifts, bound));
+                }
+                Err(bound) => worst = bound,
+            }
+        }
+        Err(self.too_large(id, worst))
+    }
+
+    /// One exponent for all channels, as large as possible.
+    fn uniform(&self, id: NodeId, rows: &Rows<'_>, ex: i32, range: Range) -> Result<Quantised, OnnxError> {
+        let largest = rows.weight.iter().fold(0f32, |m, w| m.max(w.abs()));
+        let top = match largest > 0.0 {
+            true => ex + (f64::from(self.options.weight_bits) - f64::from(largest).log2()).floor() as i32,
+            false => ex,
+        };
+        let mut worst = 0.0;
+        for e in (top - 40..=top).rev() {
+            let bounds: Vec<(f64, f64)> = (0..rows.bias.len()).map(|c| rows.bound(c, ex, e, range)).collect();
+            worst = bounds.iter().fold(0f64, |m, b| m.max(b.0));
+            let heaviest = bounds.iter().fold(0f64, |m, b| m.max(b.1));
+            if worst < ACCUMULATOR_LIMIT as f64 && heaviest <= f64::from(1u32 << self.options.weight_bits) {
+                return Ok(integers(rows, ex, e, vec![0; rows.bias.len()], worst as i64));
+            }
+        }
+        Err(self.too_large(id, worst))
+    }
+
+    fn too_large(&self, id: NodeId, bound: f64) -> OnnxError {
+        OnnxError::Accumulator {
+            layer: self.net.nodes[id].name.clone(),
+            bound: bound as i128,
+            limit: ACCUMULATOR_LIMIT,
+        }
+    }
+}
+
+fn integers(rows: &Rows<'_>, ex: i32, eq: i32, shifts: Vec<i32>, bound: i64) -> Quantised {
+    let mut weight = Vec::with_capacity(rows.weight.len());
+    let mut bias = Vec::with_capacity(shifts.len());
+    for (c, s) in shifts.iter().enumerate() {
+        let factor = 2f64.powi(eq + s - ex);
+        weight.extend(rows.row(c).iter().map(|w| (f64::from(*w) * factor).round() as i32));
+        bias.push((f64::from(rows.bias[c]) * 2f64.powi(eq + s)).round() as i32);
+    }
+    Quantised { weight, bias, eq, shifts, bound }
+}
+
+/// Per-channel values, or one if all are equal.
+pub(super) fn coefficients(values: &[i32], inner: usize) -> Coefficients {
+    match values.first() {
+        Some(first) if values.iter().all(|v| v == first) => Coefficients::scalar(*first),
+        _ => Coefficients { values: values.to_vec(), inner },
+    }
+}

@@ -1,0 +1,113 @@
+//! From the float graph and calibration data to the integer graph.
+//!
+//! All activation scales are powers of two and all zero points 0: a tensor with *exponent* `e` holds
+//! `q` for the real value `q * 2^-e`. With A = [`QuantiseOptions::activation_bits`], the exponent is
+//! the largest that keeps the calibrated values within +-2^A. Arguments of tables may reach +-2^(A+1),
+//! twice the calibrated range; results saturate at +-2^A; arguments beyond are refused by the
+//! interpreter, never wrapped.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `scale` | one exponent per tensor; views share their inputs' |
+//! | `emit` | builds the graph: grids, requantisation, fused functions |
+//! | `table` | functions as tables, shared |
+//! | `linear` | integer weights under the accumulator bound; constants per channel |
+//! | `combine` | sums and products of two tensors |
+//! | `pooling` | windows, reductions, divisions by counts |
+//! | `view` | element moves, inputs, constants |
+
+mod combine;
+mod emit;
+mod linear;
+mod pooling;
+mod scale;
+mod table;
+mod view;
+
+use veristar_model::{bounds, Graph};
+
+use crate::{
+    calibrate::{calibrate, cross_check},
+    dataset::Dataset,
+    error::OnnxError,
+    load::FloatModel,
+    report::{evaluate, Report},
+};
+
+/// Largest absolute accumulator the quantiser allows itself: half of what the field holds.
+pub(crate) const ACCUMULATOR_LIMIT: i64 = 1 << 29;
+
+/// How to quantise.
+#[derive(Debug, Clone)]
+pub struct QuantiseOptions {
+    /// A: activations lie within +-2^A. 4 to 16.
+    pub activation_bits: u32,
+    /// Largest shift after a linear layer: extra bits of weight precision. 0 to 16.
+    pub max_shift: u32,
+    /// Weights lie within +-2^weight_bits. 2 to 20.
+    pub weight_bits: u32,
+    /// Calibrated ranges are multiplied by this. At least 1.
+    pub margin: f64,
+}
+
+impl Default for QuantiseOptions {
+    fn default() -> Self {
+        Self { activation_bits: 12, max_shift: 12, weight_bits: 15, margin: 1.0 }
+    }
+}
+
+/// A quantised model and how far it is from float.
+#[derive(Debug, Clone)]
+pub struct Quantised {
+    /// The integer graph; its ranges are propagated and its bounds checked.
+    pub graph: Graph,
+    /// Errors over the calibration rows.
+    pub report: Report,
+}
+
+/// Calibrates on `data` and quantises.
+///
+/// # Errors
+/// [`OnnxError`]: bad options, data the model cannot run on, a layer that cannot keep the bound.
+pub fn quantise(
+    model: &FloatModel,
+    data: &Dataset,
+    options: &QuantiseOptions,
+) -> Result<Quantised, OnnxError> {
+    check_options(options)?;
+    if data.is_empty() {
+        return Err(OnnxError::NoRows { path: "calibration data".into() });
+    }
+    cross_check(model, data)?;
+    let seen = calibrate(model, data)?;
+    let exact: Vec<bool> = (0..model.inputs().len())
+        .map(|k| data.rows.iter().all(|r| r[k].iter().all(|v| v.fract() == 0.0)))
+        .collect();
+    let mut graph = emit::emit(model.net(), &seen, &exact, options)?;
+    graph.name = model.name().to_string();
+    bounds::propagate(&mut graph)?;
+    bounds::check(&graph)?;
+    let report = evaluate(model, &graph, data)?;
+    if let Some(refused) = &report.refused {
+        return Err(OnnxError::Run { reason: refused.first.clone() });
+    }
+    Ok(Quantised { graph, report })
+}
+
+fn check_options(options: &QuantiseOptions) -> Result<(), OnnxError> {
+    let range = |option, got: u32, allowed: std::ops::RangeInclusive<u32>, expected| {
+        if allowed.contains(&got) {
+            Ok(())
+        } else {
+            Err(OnnxError::Option { option, got: i64::from(got), expected })
+        }
+    };
+    range("activation_bits", options.activation_bits, 4..=16, "4 to 16")?;
+    range("max_shift", options.max_shift, 0..=16, "0 to 16")?;
+    range("weight_bits", options.weight_bits, 2..=20, "2 to 20")?;
+    if !(1.0..=1024.0).contains(&options.margin) {
+        let got = options.margin as i64;
+        return Err(OnnxError::Option { option: "margin", got, expected: "1 to 1024" });
+    }
+    Ok(())
+}

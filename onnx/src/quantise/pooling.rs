@@ -1,0 +1,172 @@
+//! Windows and reductions: maxima keep their scale; sums are divided by a multiplier and a shift.
+
+use veristar_model::{
+    Coefficients, Op as ModelOp, Pool as ModelPool, PoolKind, Range, Reduce as ModelReduce,
+    ReduceKind as ModelReduceKind,
+};
+
+use super::{emit::Emitter, linear::coefficients, scale::exponent, table::Shape, ACCUMULATOR_LIMIT};
+use crate::{
+    error::OnnxError,
+    expr::Function,
+    net::{NodeId, Pool, Reduce, ReduceKind},
+};
+
+/// Largest shift of a division.
+const MAX_SHIFT: i32 = 14;
+/// A multiplier this far off is not used; the division goes into the table instead.
+const MAX_RELATIVE_ERROR: f64 = 1.0 / 2048.0;
+
+impl Emitter<'_> {
+    /// A pooling window.
+    pub(super) fn pool(&mut self, id: NodeId, pool: &Pool) -> Result<(), OnnxError> {
+        let count = pool.kernel[0] * pool.kernel[1];
+        let op = ModelOp::Pool(ModelPool {
+            kind: if pool.max { PoolKind::Max } else { PoolKind::Sum },
+            kernel: pool.kernel,
+            stride: pool.stride,
+            dilation: pool.dilation,
+            pads: pool.pads,
+        });
+        if pool.max {
+            let input = self.grid(self.net.nodes[id].inputs[0])?;
+            self.finish(id, op, vec![input]);
+            return Ok(());
+        }
+        self.sum(id, op, count, &pool.factor)
+    }
+
+    /// A reduction of whole axes.
+    pub(super) fn reduce(&mut self, id: NodeId, reduce: &Reduce) -> Result<(), OnnxError> {
+        let x = self.net.nodes[id].inputs[0];
+        let axes = reduce.axes.clone();
+        let from = &self.net.nodes[x].shape;
+        let count: usize = axes.iter().map(|a| from[*a]).product();
+        let make = |kind| ModelOp::Reduce(ModelReduce { kind, axes });
+        match reduce.kind {
+            ReduceKind::Sum(factor) => self.sum(id, make(ModelReduceKind::Sum), count, &[factor]),
+            ReduceKind::Max => {
+                let input = self.grid(x)?;
+                self.finish(id, make(ModelReduceKind::Max), vec![input]);
+                Ok(())
+            }
+            ReduceKind::ArgMax(last) => {
+                let input = self.grid(x)?;
+                let node = &self.net.nodes[id];
+                let range = Range { lo: 0, hi: count as i64 - 1 };
+                let op = make(ModelReduceKind::ArgMax { last });
+                let tensor = self.write(&node.name, op, vec![input], node.shape.clone(), 0, range);
+                if self.scales.shared[id] == 0 {
+                    self.settle(id, tensor);
+                    return Ok(());
+                }
+                let shape =
+                    Shape { from: 0, to: self.scales.shared[id], lo: 0, hi: range.hi, saturation: i64::from(i32::MAX) };
+                let seen = self.seen[id];
+                let table = self.table(None, &shape, &seen)?;
+                self.finish(id, unary(Coefficients::scalar(1), 0, table), vec![tensor]);
+                Ok(())
+            }
+        }
+    }
+
+    /// A sum of `count` elements, times `factor` (one, or one per position).
+    fn sum(&mut self, id: NodeId, op: ModelOp, count: usize, factor: &[f32]) -> Result<(), OnnxError> {
+        let x = self.net.nodes[id].inputs[0];
+        let mut ex = self.scales.shared[x];
+        let Range { lo, hi } = {
+            let t = self.grid(x)?;
+            self.graph.tensors[t].range
+        };
+        let mut bound = lo.abs().max(hi.abs()).saturating_mul(count as i64);
+        while bound >= ACCUMULATOR_LIMIT / 2 {
+            bound /= 2;
+            ex -= 1;
+        }
+        let input = self.grid_at(x, ex)?;
+        let Range { lo, hi } = self.graph.tensors[input].range;
+        let many = count as i64;
+        let range = Range { lo: (lo * many).min(0), hi: (hi * many).max(0) };
+        let target = self.target(id);
+        let node = &self.net.nodes[id];
+        let raw = self.only_output(id) && factor.iter().all(|f| *f == 1.0);
+        let name = if raw { node.name.clone() } else { format!("{}.sum", node.name) };
+        let tensor = self.write(&name, op, vec![input], node.shape.clone(), ex, range);
+        if raw {
+            self.rescale_group(id, ex);
+            self.settle(id, tensor);
+            return Ok(());
+        }
+        let largest = range.hi.max(-range.lo).max(1);
+        let by_multiplier = multiplier(factor, target.from - ex, largest);
+        let (multiplier, shift, table) = match by_multiplier {
+            Some((multiplier, shift, error)) if error <= MAX_RELATIVE_ERROR || factor.len() > 1 => {
+                (coefficients(&multiplier, 1), shift, self.target_table(id, &target, target.from)?)
+            }
+            _ => self.by_table(id, ex, largest, f64::from(factor[0]))?,
+        };
+        self.finish(target.node, unary(multiplier, shift, table), vec![tensor]);
+        Ok(())
+    }
+
+    /// The division inside the table: the argument is the sum itself on its own grid.
+    fn by_table(&mut self, id: NodeId, ex: i32, largest: i64, factor: f64) -> Result<(Coefficients, i32, usize), OnnxError> {
+        let target = self.target(id);
+        let sum_max = self.seen[id].max_abs() * self.options.margin / factor.abs().max(1e-30);
+        let wanted = exponent(sum_max, self.options.activation_bits);
+        let mut up = (wanted - ex).max(0);
+        while largest.saturating_mul(1i64 << up.min(40)) >= ACCUMULATOR_LIMIT {
+            up -= 1;
+        }
+        let shift = (ex - wanted).clamp(0, MAX_SHIFT + 2);
+        let from = ex + up - shift;
+        let base = target.function.clone().unwrap_or_else(Function::identity);
+        let function = base.scaled(factor as f32);
+        let (lo, hi) = self.domain();
+        let shape = Shape {
+            from,
+            to: self.scales.shared[target.node],
+            lo,
+            hi,
+            saturation: self.scales.saturation[target.node],
+        };
+        let seen = crate::calibrate::Seen {
+            lo: (f64::from(self.seen[id].lo) / factor) as f32,
+            hi: (f64::from(self.seen[id].hi) / factor) as f32,
+        };
+        let table = self.table(Some(&function), &shape, &seen)?;
+        Ok((Coefficients::scalar(1i32 << up), shift, table))
+    }
+}
+
+fn unary(multiplier: Coefficients, shift: i32, table: usize) -> ModelOp {
+    ModelOp::Unary {
+        multiplier,
+        offset: Coefficients::scalar(0),
+        shift: Coefficients::scalar(shift),
+        table,
+    }
+}
+
+/// Integers `m_i` and a shift `k` with `m_i / 2^k` nearest to `factor_i * 2^gap`; and the largest
+/// relative error.
+fn multiplier(factor: &[f32], gap: i32, largest: i64) -> Option<(Vec<i32>, i32, f64)> {
+    let mut best: Option<(Vec<i32>, i32, f64)> = None;
+    for k in 0..=MAX_SHIFT {
+        let scale = 2f64.powi(gap + k);
+        let values: Vec<f64> = factor.iter().map(|f| (f64::from(*f) * scale).round()).collect();
+        let fits = values.iter().all(|m| *m != 0.0 && m.abs() * (largest as f64) < ACCUMULATOR_LIMIT as f64);
+        if !fits {
+            continue;
+        }
+        let error = factor
+            .iter()
+            .zip(&values)
+            .map(|(f, m)| (m / (f64::from(*f) * scale) - 1.0).abs())
+            .fold(0f64, f64::max);
+        if best.as_ref().is_none_or(|b| error < b.2 * 0.75) {
+            best = Some((values.iter().map(|m| *m as i32).collect(), k, error));
+        }
+    }
+    best
+}

@@ -1,0 +1,139 @@
+//! One exponent per tensor.
+//!
+//! Views, maxima and concatenations only move elements, so their inputs and outputs share one
+//! exponent: the smallest that any of them needs.
+
+use crate::{
+    calibrate::Seen,
+    net::{Net, NodeId, Op, ReduceKind},
+};
+
+use super::QuantiseOptions;
+
+/// Exponents stay within this: integers of reals from 2^-40 to 2^40.
+const MAX_EXPONENT: i32 = 40;
+/// Bits an exact integer input may use beyond the activations'.
+const EXTRA_INPUT_BITS: u32 = 4;
+/// Bits a table's result may use beyond the activations' where nothing but the user reads it.
+const EXTRA_OUTPUT_BITS: u32 = 4;
+
+/// Exponents of all nodes.
+pub struct Scales {
+    /// By own calibrated range alone: the grid of a table's argument.
+    pub own: Vec<i32>,
+    /// Of the node's tensor in the graph.
+    pub shared: Vec<i32>,
+    /// Representative of the set of nodes that share an exponent.
+    pub group: Vec<NodeId>,
+    /// Results saturate here.
+    pub saturation: Vec<i64>,
+}
+
+/// The largest exponent that keeps `max_abs` within `2^bits`.
+pub fn exponent(max_abs: f64, bits: u32) -> i32 {
+    if max_abs <= 0.0 || !max_abs.is_finite() {
+        return 0;
+    }
+    let mut e = (f64::from(bits) - max_abs.log2()).floor() as i32;
+    // log2 may err in the last place.
+    if max_abs * 2f64.powi(e) > 2f64.powi(bits as i32) {
+        e -= 1;
+    }
+    e.clamp(-MAX_EXPONENT, MAX_EXPONENT)
+}
+
+/// The one-input function that a node's tensor exists only for.
+pub fn fused(net: &Net, readers: &[Vec<NodeId>], id: NodeId) -> Option<NodeId> {
+    match readers[id].as_slice() {
+        [reader] if !net.outputs.contains(&id) && matches!(net.nodes[*reader].op, Op::Function(_)) => Some(*reader),
+        _ => None,
+    }
+}
+
+/// Chooses all exponents. `exact[k]`: model input `k` holds integers only.
+pub fn scales(
+    net: &Net,
+    readers: &[Vec<NodeId>],
+    seen: &[Seen],
+    exact: &[bool],
+    options: &QuantiseOptions,
+) -> Scales {
+    let bits = options.activation_bits;
+    let count = net.nodes.len();
+    let mut own = Vec::with_capacity(count);
+    let mut wanted = Vec::with_capacity(count);
+    let mut saturation = Vec::with_capacity(count);
+    for (id, node) in net.nodes.iter().enumerate() {
+        let max_abs = seen[id].max_abs() * options.margin;
+        let mut e = exponent(max_abs, bits);
+        let mut room = bits;
+        let input = net.inputs.iter().position(|i| *i == id);
+        if input.is_some_and(|k| exact[k]) && max_abs <= 2f64.powi((bits + EXTRA_INPUT_BITS) as i32) {
+            e = e.max(0);
+            room = if e == 0 { bits + EXTRA_INPUT_BITS } else { bits };
+        }
+        let mut want = e;
+        match &node.op {
+            Op::Function(f) => {
+                let last = net.outputs.contains(&id) && readers[id].is_empty();
+                let same = f.is_homogeneous();
+                if same {
+                    // One table for every scale: the result on its argument's grid.
+                    want = want.min(own[node.inputs[0]]);
+                } else if last {
+                    room = (bits + EXTRA_OUTPUT_BITS).min(24);
+                    want = exponent(max_abs, room);
+                }
+            }
+            Op::Reduce(r) if matches!(r.kind, ReduceKind::ArgMax(_)) => want = 0,
+            _ => {}
+        }
+        own.push(e);
+        wanted.push(want);
+        saturation.push(1i64 << room);
+    }
+    let mut group: Vec<NodeId> = (0..count).collect();
+    for (id, node) in net.nodes.iter().enumerate() {
+        let moves = match &node.op {
+            Op::View(_) => true,
+            Op::Pool(p) => p.max,
+            Op::Reduce(r) => r.kind == ReduceKind::Max,
+            _ => false,
+        };
+        if moves {
+            for input in &node.inputs {
+                let (a, b) = (find(&group, id), find(&group, *input));
+                group[a.max(b)] = a.min(b);
+            }
+        }
+    }
+    let group: Vec<NodeId> = (0..count).map(|id| find(&group, id)).collect();
+    let mut of_group = vec![i32::MAX; count];
+    for id in 0..count {
+        of_group[group[id]] = of_group[group[id]].min(wanted[id]);
+    }
+    let shared = group.iter().map(|g| of_group[*g]).collect();
+    Scales { own, shared, group, saturation }
+}
+
+fn find(group: &[NodeId], mut id: NodeId) -> NodeId {
+    while group[id] != id {
+        id = group[id];
+    }
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::exponent;
+
+    #[test]
+    fn exponent_is_the_largest_that_fits() {
+        assert_eq!(exponent(255.0, 12), 4);
+        assert_eq!(exponent(1.0, 12), 12);
+        assert_eq!(exponent(1.0001, 12), 11);
+        assert_eq!(exponent(4096.0, 12), 0);
+        assert_eq!(exponent(5000.0, 12), -1);
+        assert_eq!(exponent(0.0, 12), 0);
+    }
+}

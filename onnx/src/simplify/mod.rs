@@ -1,0 +1,25 @@
+//! Rewrites of the float graph that change no value, only what it costs to prove.
+//!
+//! 1. `fold`: constant factors and summands go into neighbouring linear layers, element-wise
+//!    operations move in front of reshapes;
+//! 2. `join`: element-wise operators that really join two tensors become additions and products;
+//! 3. `closure`: everything element-wise that depends on one tensor becomes one function.
+
+mod closure;
+mod fold;
+mod join;
+
+use crate::{error::OnnxError, lower::Origins, net::Net};
+
+/// Runs all rewrites.
+///
+/// # Errors
+/// [`OnnxError::Unsupported`] for an element-wise operator of several tensors without a lowering.
+pub fn simplify(net: &mut Net, origins: &Origins) -> Result<(), OnnxError> {
+    join::per_channel_slopes(net);
+    fold::fold(net);
+    join::joins(net, origins)?;
+    closure::close(net);
+    fold::fold(net);
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! Makes Veristar proofs: set-up, witness, and the stwo prover on SIMD.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`package`] | what a prover keeps of a model: the graph, its weights, its key (`.vsm`) |
+//! | [`prepared`] | a package made ready: program and weights committed, for many proofs |
+//! | [`memory`] | every memory cell's value, from the reference interpreter |
+//! | [`witness`] | the values and evaluations of each chip |
+//! | [`sums`] | lookup and running sums |
+//! | [`domain`] | the constraints on the evaluation domain |
+//! | [`prove`] | the prover, step by step |
+//! | [`check`] | constraints and lookups row by row, with names |
+
+// stwo's SIMD fields are built on it; see .cargo/config.toml.
+#![feature(portable_simd)]
+
+pub mod check;
+pub mod domain;
+pub mod error;
+pub mod memory;
+pub mod package;
+pub mod prepared;
+pub mod prove;
+pub mod sums;
+pub mod trace;
+pub mod witness;
+
+pub use error::ProveError;
+pub use package::{setup, Package, SetupOptions};
+pub use prepared::Prepared;
+pub use prove::{prove, Proven};

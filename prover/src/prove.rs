@@ -1,0 +1,177 @@
+//! The prover, step by step (the verifier's steps are in `veristar_verifier::verify`).
+
+use crate::check::{self, Witness};
+use crate::domain::{ChipProver, PackedChallenges};
+use crate::error::ProveError;
+use crate::memory::{execute, fill, Execution};
+use crate::prepared::Prepared;
+use crate::sums::{sums, TableColumns};
+use crate::trace::Evaluation;
+use crate::witness::{self, uses::Uses};
+use rayon::prelude::*;
+use std::sync::Arc;
+use stwo::core::channel::{Blake2sChannel, Channel};
+use stwo::core::utils::MaybeOwned;
+use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
+use stwo::prover::backend::simd::column::BaseColumn;
+use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::{CommitmentSchemeProver, ComponentProver};
+use tracing::{info_span, instrument};
+use veristar_air::program::PublicTensor;
+use veristar_model::Graph;
+use veristar_verifier::challenges::Challenges;
+use veristar_verifier::component::components;
+use veristar_verifier::verify::start;
+use veristar_verifier::Proof;
+
+/// A proof with what it was made from.
+pub struct Proven {
+    /// The proof.
+    pub proof: Proof,
+    /// The outputs of each inference, tensor by tensor.
+    pub outputs: Vec<Vec<Vec<i64>>>,
+}
+
+/// Values of the public tensors, inference after inference.
+pub fn public_values(graph: &Graph, public: &[PublicTensor], execution: &Execution) -> Vec<Vec<i32>> {
+    let find = |tensor: &PublicTensor| {
+        let ids = if tensor.input { &graph.inputs } else { &graph.outputs };
+        ids.iter().copied().find(|id| graph.tensors[*id].name == tensor.name)
+    };
+    let values = |tensor: &PublicTensor| {
+        let id = find(tensor);
+        let runs = execution.0.iter();
+        runs.flat_map(|run| id.map_or(&[][..], |id| run[id].as_slice()).iter().map(|v| *v as i32))
+            .collect()
+    };
+    public.iter().map(values).collect()
+}
+
+/// Proves a batch of inferences (`inputs[inference][input]`, quantised).
+///
+/// # Errors
+/// The number of inferences is not the key's, or an input is outside its range.
+#[instrument(skip_all, name = "prove")]
+pub fn prove(prepared: &Prepared, inputs: &[Vec<Vec<i64>>]) -> Result<Proven, ProveError> {
+    let expected = prepared.layout().batch as usize;
+    if inputs.len() != expected {
+        return Err(ProveError::Batch { expected, got: inputs.len() });
+    }
+    let graph = &prepared.package.graph;
+    let execution = execute(graph, inputs)?;
+    let proof = prove_execution(prepared, &execution)?;
+    let outputs = execution.0.iter().map(|run| {
+        graph.outputs.iter().map(|id| run[*id].clone()).collect()
+    });
+    Ok(Proven { proof, outputs: outputs.collect() })
+}
+
+fn prove_execution(prepared: &Prepared, execution: &Execution) -> Result<Proof, ProveError> {
+    let (program, layout) = (&prepared.program, prepared.layout());
+    let graph = &prepared.package.graph;
+    let shared = &prepared.commitments;
+    let memory = fill(graph, program, execution)?;
+    let public = public_values(graph, &layout.public, execution);
+
+    // The transcript starts with the key and the public values.
+    let channel = &mut start(&prepared.package.key, &prepared.fingerprint, &public);
+    let mut scheme = CommitmentSchemeProver::<SimdBackend, Blake2sMerkleChannel>::with_memory_pool(
+        shared.config,
+        &shared.twiddles,
+        &shared.pool,
+    );
+    // Without coefficients stwo needs barycentric weights for each out-of-domain point: two thirds
+    // of the proving time at 2^18 rows (DESIGN, section 1).
+    scheme.set_store_polynomials_coefficients();
+    scheme.commit_tree(MaybeOwned::Borrowed(&prepared.program_tree), channel);
+    scheme.commit_tree(MaybeOwned::Borrowed(&prepared.weights_tree), channel);
+
+    // Values, then t and r.
+    let uses = Uses::new(&prepared.directory);
+    let values = witness::values(graph, program, &memory, &uses)?;
+    let values: Vec<Vec<BaseColumn>> = layout
+        .instances
+        .iter()
+        .zip(values)
+        .map(|(instance, columns)| {
+            let placement = &shared.placements[&instance.log_size];
+            columns.par_iter().map(|column| placement.column(column)).collect()
+        })
+        .collect();
+    commit(prepared, &mut scheme, channel, &values, "commit values");
+    let mut challenges = Challenges::evaluation_points(channel, layout);
+
+    // Evaluations, then z, alpha and beta.
+    let evaluations = witness::evaluations(program, &memory, &challenges);
+    let evaluations: Vec<Vec<BaseColumn>> = layout
+        .instances
+        .iter()
+        .zip(evaluations)
+        .map(|(instance, columns)| {
+            let placement = &shared.placements[&instance.log_size];
+            columns.par_iter().flat_map_iter(|column| placement.extension(column)).collect()
+        })
+        .collect();
+    commit(prepared, &mut scheme, channel, &evaluations, "commit evaluations");
+    challenges.draw_lookups(channel);
+
+    // Sums and totals.
+    let span = info_span!("sums").entered();
+    let indices = layout.program_columns().indices;
+    let mut first_weight = 0;
+    let mut columns = Vec::new();
+    let mut claims = Vec::new();
+    for (i, instance) in layout.instances.iter().enumerate() {
+        let weights = instance.shape().weights;
+        let table = TableColumns {
+            program: indices[i].iter().map(|index| &prepared.program_columns[*index]).collect(),
+            weights: prepared.weights_columns[first_weight..first_weight + weights].iter().collect(),
+            values: values[i].iter().collect(),
+            evaluations: evaluations[i].iter().collect(),
+        };
+        first_weight += weights;
+        let placement = &shared.placements[&instance.log_size];
+        let packed = PackedChallenges::new(&challenges, Default::default());
+        let (sums, claim) = sums(&instance.chip, &table, &packed, placement);
+        columns.push(sums);
+        claims.push(claim);
+    }
+    drop(span);
+    channel.mix_felts(&claims);
+    commit(prepared, &mut scheme, channel, &columns, "commit sums");
+
+    // Constraints, out-of-domain values, low-degree test.
+    let challenges = Arc::new(challenges);
+    let tables: Vec<ChipProver> =
+        components(layout, &challenges, &claims).into_iter().map(ChipProver).collect();
+    let provers: Vec<&dyn ComponentProver<SimdBackend>> =
+        tables.iter().map(|t| t as &dyn ComponentProver<SimdBackend>).collect();
+    let span = info_span!("prove constraints").entered();
+    let proof = stwo::prover::prove(&provers, channel, scheme);
+    drop(span);
+    let proof = proof.map_err(|_| {
+        let witness = Witness { values: &values, evaluations: &evaluations, sums: &columns };
+        let found = check::rows(prepared, &witness, &challenges, &claims);
+        ProveError::Constraint(found.first().map_or_else(String::new, ToString::to_string))
+    })?;
+    Proof::from_stwo(prepared.fingerprint, public, claims, proof.0).ok_or(ProveError::Mismatch)
+}
+
+fn commit<'a>(
+    prepared: &'a Prepared,
+    scheme: &mut CommitmentSchemeProver<'a, SimdBackend, Blake2sMerkleChannel>,
+    channel: &mut Blake2sChannel,
+    tables: &[Vec<BaseColumn>],
+    name: &'static str,
+) {
+    let _span = info_span!("commit", tree = name).entered();
+    let instances = &prepared.layout().instances;
+    let mut evaluations: Vec<Evaluation> = Vec::new();
+    for (instance, columns) in instances.iter().zip(tables) {
+        let placement = &prepared.commitments.placements[&instance.log_size];
+        evaluations.extend(columns.iter().map(|column| placement.evaluation(column.clone())));
+    }
+    let mut builder = scheme.tree_builder();
+    builder.extend_evals(evaluations);
+    builder.commit(channel);
+}

@@ -1,0 +1,168 @@
+//! Lookup and running sums: the columns that [`veristar_air::logup`] constrains.
+//!
+//! Works on columns in stored order, sixteen rows at a time: fractions do not look at other rows.
+//! On reserved rows, which are 0 here, every denominator is 0 and the columns are free.
+
+use crate::domain::{PackedChallenges, LANES};
+use num_traits::Zero;
+use rayon::prelude::*;
+use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::QM31;
+use stwo::core::fields::FieldExpOps;
+use stwo::prover::backend::simd::column::BaseColumn;
+use stwo::prover::backend::simd::m31::PackedM31;
+use stwo::prover::backend::simd::prefix_sum::inclusive_prefix_sum;
+use stwo::prover::backend::simd::qm31::PackedQM31;
+use stwo::prover::backend::Column;
+use veristar_air::chips::{Chip, Constraints};
+use veristar_air::evaluator::{Challenge, Evaluator};
+
+use crate::trace::Placement;
+
+/// A table's columns on the trace domain, in stored order.
+pub struct TableColumns<'a> {
+    /// Program columns, the shared ones included.
+    pub program: Vec<&'a BaseColumn>,
+    /// Weights columns.
+    pub weights: Vec<&'a BaseColumn>,
+    /// Values columns.
+    pub values: Vec<&'a BaseColumn>,
+    /// Evaluations columns, coordinate by coordinate.
+    pub evaluations: Vec<&'a BaseColumn>,
+}
+
+/// The sums columns of a table, coordinate by coordinate, and the table's total.
+pub fn sums(
+    chip: &Chip,
+    columns: &TableColumns<'_>,
+    challenges: &PackedChallenges,
+    placement: &Placement,
+) -> (Vec<BaseColumn>, QM31) {
+    let shape = chip.shape();
+    let packed_rows = placement.rows() / LANES;
+    let count = shape.sums();
+    // The row's own sums: column k holds the first k + 1 pairs (the last: and the term).
+    let rows: Vec<Vec<PackedQM31>> = (0..packed_rows)
+        .into_par_iter()
+        .with_min_len(16)
+        .map(|at| {
+            let mut driver = Fractions { columns, challenges, at, pairs: Vec::new(), term: None };
+            chip.constrain(&mut driver);
+            let Fractions { pairs, term, .. } = driver;
+            let mut sum = PackedQM31::zero();
+            let mut result = Vec::with_capacity(count);
+            for ((numerator, _), inverse) in pairs.iter().zip(inverses(&pairs)) {
+                sum += *numerator * inverse;
+                result.push(sum);
+            }
+            if let Some(term) = term {
+                result.push(sum + term);
+            }
+            result
+        })
+        .collect();
+    let mut result: Vec<BaseColumn> = (0..count)
+        .flat_map(|k| {
+            let coordinate = |i: usize| BaseColumn {
+                data: rows.iter().map(|row| row[k].into_packed_m31s()[i]).collect(),
+                length: placement.rows(),
+            };
+            [coordinate(0), coordinate(1), coordinate(2), coordinate(3)]
+        })
+        .collect();
+    let last = 4 * (count - 1);
+    let running = result.split_off(last);
+    result.extend(running.into_par_iter().map(inclusive_prefix_sum).collect::<Vec<_>>());
+    let end = placement.of(placement.rows() - 1);
+    let total = QM31::from_m31_array(std::array::from_fn(|i| result[last + i].at(end)));
+    if shape.term {
+        // The step from the last row to row 0 has no denominator to free it: the column before
+        // takes it up (its own constraint is free there).
+        let first = placement.of(0);
+        for (i, coordinate) in total.to_m31_array().into_iter().enumerate() {
+            result[last - 4 + i].set(first, -coordinate);
+        }
+    }
+    (result, total)
+}
+
+/// Inverses of the pairs' denominators; 0 where a lane's denominator is 0 (reserved rows).
+fn inverses(pairs: &[(PackedQM31, PackedQM31)]) -> Vec<PackedQM31> {
+    let zero = QM31::zero();
+    let lanes: Vec<QM31> = pairs.iter().flat_map(|(_, d)| d.to_array()).collect();
+    if lanes.iter().all(|d| *d != zero) {
+        let denominators: Vec<PackedQM31> = pairs.iter().map(|(_, d)| *d).collect();
+        return PackedQM31::batch_inverse(&denominators);
+    }
+    let invert = |d: QM31| if d == zero { zero } else { d.inverse() };
+    let invert_all = |d: PackedQM31| PackedQM31::from_array(d.to_array().map(invert));
+    pairs.iter().map(|(_, d)| invert_all(*d)).collect()
+}
+
+/// Collects the fractions of sixteen rows.
+struct Fractions<'a> {
+    columns: &'a TableColumns<'a>,
+    challenges: &'a PackedChallenges,
+    at: usize,
+    /// Numerator and denominator of each pair.
+    pairs: Vec<(PackedQM31, PackedQM31)>,
+    term: Option<PackedQM31>,
+}
+
+impl Evaluator for Fractions<'_> {
+    type F = PackedM31;
+    type E = PackedQM31;
+
+    fn program(&mut self, column: usize) -> PackedM31 {
+        self.columns.program[column].data[self.at]
+    }
+    fn weight(&mut self, column: usize) -> PackedM31 {
+        self.columns.weights[column].data[self.at]
+    }
+    fn value(&mut self, column: usize) -> PackedM31 {
+        self.columns.values[column].data[self.at]
+    }
+    fn evaluation(&mut self, column: usize) -> PackedQM31 {
+        let columns = &self.columns.evaluations;
+        PackedQM31::from_packed_m31s(std::array::from_fn(|i| columns[4 * column + i].data[self.at]))
+    }
+    // Fractions look at their own row only, and sums are what is being computed.
+    fn value_before(&mut self, _: usize) -> PackedM31 {
+        PackedM31::zero()
+    }
+    fn evaluation_before(&mut self, _: usize) -> PackedQM31 {
+        PackedQM31::zero()
+    }
+    fn sum(&mut self, _: usize) -> PackedQM31 {
+        PackedQM31::zero()
+    }
+    fn sum_before(&mut self, _: usize) -> PackedQM31 {
+        PackedQM31::zero()
+    }
+    fn integer(&self, value: i32) -> PackedM31 {
+        PackedM31::broadcast(M31::from(value))
+    }
+    fn challenge(&self, challenge: Challenge) -> PackedQM31 {
+        self.challenges.get(challenge)
+    }
+    fn zero(&self) -> PackedQM31 {
+        PackedQM31::zero()
+    }
+    fn take_fractions(
+        &mut self,
+        fractions: &[(PackedM31, PackedQM31)],
+        term: Option<&PackedQM31>,
+    ) -> bool {
+        self.pairs = fractions
+            .chunks(2)
+            .map(|pair| match pair {
+                [(n0, d0), (n1, d1)] => (*d1 * *n0 + *d0 * *n1, *d0 * *d1),
+                _ => (PackedQM31::from(pair[0].0), pair[0].1),
+            })
+            .collect();
+        self.term = term.copied();
+        true
+    }
+    fn assert_zero(&mut self, _: &'static str, _: PackedM31) {}
+    fn assert_zero_extension(&mut self, _: &'static str, _: PackedQM31) {}
+}

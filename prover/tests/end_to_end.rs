@@ -1,0 +1,73 @@
+//! Witness, proof and verification agree, on graphs that use every chip.
+
+mod common;
+
+use common::{everything, inputs, mlp, prepared};
+use veristar_prover::{check, prove};
+use veristar_security::Preset;
+use veristar_verifier::{verify, Key, Proof};
+
+fn checks(graph: (veristar_model::Graph, common::Random), batch: usize) {
+    let (graph, mut random) = graph;
+    let prepared = prepared(&graph, Preset::Fast, batch);
+    let inputs = inputs(&graph, &mut random, batch);
+    let witness = check::witness(&prepared, &inputs).expect("witness");
+    let violations = witness.violations(&prepared);
+    assert_eq!(violations.first(), None, "{} violations", violations.len());
+    assert!(witness.balances(&prepared));
+}
+
+fn proves(graph: (veristar_model::Graph, common::Random), preset: Preset, batch: usize) {
+    let (graph, mut random) = graph;
+    let prepared = prepared(&graph, preset, batch);
+    let inputs = inputs(&graph, &mut random, batch);
+    let proven = prove(&prepared, &inputs).expect("prove");
+    let key_bytes = prepared.package.key.to_bytes();
+    let key = Key::from_bytes(&key_bytes).expect("key");
+    let bytes = proven.proof.to_bytes();
+    let proof = Proof::from_bytes(&bytes, &key).expect("proof bytes");
+    assert_eq!(proof.to_bytes(), bytes);
+    let verified = verify(&key, &proof).expect("verify");
+    let outputs: Vec<Vec<i64>> = (0..graph.outputs.len())
+        .map(|o| proven.outputs.iter().flat_map(|run| run[o].clone()).collect())
+        .collect();
+    for ((_, values), expected) in verified.public.iter().zip(&outputs) {
+        assert_eq!(&values.iter().map(|v| i64::from(*v)).collect::<Vec<_>>(), expected);
+    }
+    println!("{} bytes of proof, {} of key", bytes.len(), key_bytes.len());
+}
+
+#[test]
+fn mlp_witness_holds() {
+    checks(mlp(), 1);
+}
+
+#[test]
+fn mlp_batch_witness_holds() {
+    checks(mlp(), 5);
+}
+
+#[test]
+fn every_chip_witness_holds() {
+    checks(everything(), 1);
+}
+
+#[test]
+fn every_chip_batch_witness_holds() {
+    checks(everything(), 3);
+}
+
+#[test]
+fn mlp_is_proven() {
+    proves(mlp(), Preset::Fast, 1);
+}
+
+#[test]
+fn everything_is_proven_fast() {
+    proves(everything(), Preset::Fast, 2);
+}
+
+#[test]
+fn everything_is_proven_compact() {
+    proves(everything(), Preset::Compact, 1);
+}

@@ -1,0 +1,25 @@
+//! Parameters, and bits of security for each error source.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`Preset`], [`Parameters`] | the only parameters a verifier accepts |
+//! | [`account()`] | bits per error source, in four regimes, conjectured and proven |
+//! | [`accept`] | whether a preset is good enough for a proof's sizes |
+//!
+//! Only [`Account::conjectured`] decides what is accepted; the other regimes are printed beside it
+//! so that nobody mistakes a conjecture for a theorem.
+#![no_std]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+extern crate alloc;
+
+mod account;
+mod logarithm;
+mod parameters;
+
+pub use account::{
+    accept, account, Account, Bits, Insecure, Sizes, CONSTRAINT_DEGREE, MINIMUM_CONJECTURED_BITS,
+};
+pub use parameters::{reserved_rows, Parameters, Preset};

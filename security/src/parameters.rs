@@ -1,0 +1,71 @@
+//! Presets: the only parameters a verifier accepts.
+
+use serde::{Deserialize, Serialize};
+
+/// Parameters of the polynomial commitment and of FRI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameters {
+    /// log2 of the blow-up factor (inverse rate).
+    pub log_blowup: u32,
+    /// FRI queries.
+    pub queries: usize,
+    /// Bits of proof of work before the queries are drawn.
+    pub pow_bits: u32,
+    /// log2 of the folding factor between FRI layers.
+    pub fold_step: u32,
+    /// log2 of the number of coefficients of the last FRI layer.
+    pub log_last_layer: u32,
+}
+
+/// A named set of parameters. A key names its preset; a proof brings none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Preset {
+    /// Quick to prove: blow-up 2.
+    Fast,
+    /// Short proofs: blow-up 16.
+    Compact,
+}
+
+impl Preset {
+    /// Every preset.
+    pub const ALL: [Preset; 2] = [Preset::Fast, Preset::Compact];
+
+    /// Its parameters.
+    pub const fn parameters(self) -> Parameters {
+        match self {
+            Preset::Fast => Parameters {
+                log_blowup: 1,
+                queries: 80,
+                pow_bits: 16,
+                fold_step: 3,
+                log_last_layer: 2,
+            },
+            Preset::Compact => Parameters {
+                log_blowup: 4,
+                queries: 19,
+                pow_bits: 20,
+                fold_step: 3,
+                log_last_layer: 2,
+            },
+        }
+    }
+
+    /// The name used on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Preset::Fast => "fast",
+            Preset::Compact => "compact",
+        }
+    }
+}
+
+/// Rows that every table keeps for random values (the hiding of DESIGN section 4).
+///
+/// A column reveals one evaluation for each query and, for each out-of-domain point, an
+/// extension-field element: four base-field evaluations; columns that are also read at the row
+/// before are opened at two points. Three blocks of that many rows let values, lookup sums and
+/// running sums each be masked by a block of their own.
+pub const fn reserved_rows(parameters: &Parameters) -> usize {
+    let revealed = parameters.queries + 2 * 4;
+    3 * (revealed + 8)
+}

@@ -1,0 +1,259 @@
+"""Exports ONNX's own backend tests as plain files, for veristar's conformance run.
+
+    python export_cases.py OUTPUT_DIR [--check] [--constant-weights]
+
+Two groups, both carried by the PyPI package `onnx` (pinned in requirements.txt):
+
+    pytorch   the 82 models of onnx/backend/test/data/pytorch-converted, whatever they hold
+    node      the generated one-node cases, and the expansions of function operators, whose
+              operators are all in OPERATORS
+
+A case is a folder: model.onnx, input_0.npy, ..., output_0.npy, ... (its first data set), in the
+order of the graph's inputs and outputs. index.json has {"cases": [...], "skipped": [...]}.
+
+What this changes in a model, so that its inputs are tensors of data and nothing else:
+  - shapes, axes and other parameters that a case passes at run time (RUNTIME_PARAMETERS) become
+    initializers of the case's value, and the other inputs are renumbered; each is listed under
+    "promoted" in the index;
+  - with --constant-weights, so do the weights of linear layers (WEIGHTS), which node cases
+    always pass at run time. Those are listed there too, with "kind": "weight";
+  - initializers that old models also list as graph inputs are listed as initializers only,
+    and the IR version, where it is below 4, is set to 4, which allows that.
+
+Tensors keep their type (int64, float64, bool, ...), recorded in the index. The files are the
+same in every run. --check runs each exported case through onnx's reference evaluator.
+"""
+
+import argparse
+import json
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import AttributeProto, numpy_helper
+
+OPERATORS = set(
+    """
+    Gemm MatMul Conv BatchNormalization Add Sub Mul Div
+    Relu LeakyRelu PRelu Clip Sigmoid Tanh HardSigmoid HardSwish Erf Gelu Exp Sqrt Abs Neg Elu
+    Selu Softplus Softsign Celu Mish ThresholdedRelu Log Reciprocal Sin Cos Floor
+    MaxPool AveragePool GlobalAveragePool
+    Flatten Reshape Transpose Squeeze Unsqueeze Concat Slice Pad Split Expand Identity Dropout
+    Constant ArgMax ReduceSum ReduceMean ReduceMax
+    """.split()
+)
+
+# operator: its inputs that are parameters, not data
+RUNTIME_PARAMETERS = {
+    "Reshape": {1: "shape"},
+    "Expand": {1: "shape"},
+    "Squeeze": {1: "axes"},
+    "Unsqueeze": {1: "axes"},
+    "ReduceSum": {1: "axes"},
+    "ReduceMean": {1: "axes"},
+    "ReduceMax": {1: "axes"},
+    "Slice": {1: "starts", 2: "ends", 3: "axes", 4: "steps"},
+    "Pad": {1: "pads", 2: "constant_value", 3: "axes"},
+    "Split": {1: "split"},
+    "Clip": {1: "min", 2: "max"},
+    "Dropout": {1: "ratio", 2: "training_mode"},
+}
+WEIGHTS = {
+    "Gemm": {1, 2},
+    "MatMul": {1},
+    "Conv": {1, 2},
+    "BatchNormalization": {1, 2, 3, 4},
+    "PRelu": {1},
+}
+SEED = 0  # several node cases draw from numpy's global generator
+
+
+class Skip(Exception):
+    """The case cannot be exported, and why."""
+
+
+def pytorch_cases():
+    """(name, model, inputs, outputs, rtol, atol), inputs and outputs as lists of arrays."""
+    from onnx.backend.test.loader import load_model_tests
+
+    for case in sorted(load_model_tests(kind="pytorch-converted"), key=lambda case: case.name):
+        folder = Path(case.model_dir)
+        model = onnx.load(folder / "model.onnx")
+
+        def tensors(kind):
+            files = list((folder / "test_data_set_0").glob(f"{kind}_*.pb"))
+            files.sort(key=lambda file: int(file.stem.split("_")[1]))
+            return [
+                numpy_helper.to_array(onnx.load_tensor(file)) for file in files
+            ]
+
+        yield case.name, model, tensors("input"), tensors("output"), case.rtol, case.atol
+
+
+def node_cases():
+    np.random.seed(SEED)
+    from onnx.backend.test.case.node import collect_testcases
+
+    for case in sorted(collect_testcases(None), key=lambda case: case.name):
+        inputs, outputs = case.data_sets[0]
+        yield case.name, case.model, list(inputs), list(outputs), case.rtol, case.atol
+
+
+def operators(graph):
+    """Names of the operators, with those of subgraphs; "domain:Name" outside ai.onnx."""
+    for node in graph.node:
+        yield node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}:{node.op_type}"
+        for attribute in node.attribute:
+            if attribute.type == AttributeProto.GRAPH:
+                yield from operators(attribute.g)
+
+
+def plain(value):
+    """The array, if .npy can hold it in a type other readers know."""
+    if isinstance(value, onnx.TensorProto):
+        value = numpy_helper.to_array(value)
+    if value is None or isinstance(value, (list, tuple)):
+        raise Skip("a sequence or optional value, not a tensor")
+    value = np.asarray(value)
+    if value.dtype.kind not in "fiub" or not value.dtype.isbuiltin:
+        raise Skip(f"element type {value.dtype}")
+    return np.array(value, order="C")
+
+
+def promotable(graph, constant_weights):
+    """{graph input: (kind, role)} for those that only parameters (or weights) are read from."""
+    found, data = {}, set()
+    for node in graph.node:
+        for position, name in enumerate(node.input):
+            role = RUNTIME_PARAMETERS.get(node.op_type, {}).get(position)
+            if role:
+                found[name] = ("parameter", f"{node.op_type}.{role}")
+            elif constant_weights and position in WEIGHTS.get(node.op_type, ()):
+                found.setdefault(name, ("weight", f"{node.op_type} input {position}"))
+            else:
+                data.add(name)
+    return {name: role for name, role in found.items() if name not in data}
+
+
+def export(folder, model, inputs, outputs, constant_weights):
+    """Writes one case, and returns its part of the index."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    graph = copy.graph
+    held = {initializer.name for initializer in graph.initializer}
+    declared = [value for value in graph.input if value.name not in held]
+    if len(declared) != len(inputs) or len(graph.output) != len(outputs):
+        raise Skip(f"{len(inputs)} inputs and {len(outputs)} outputs given, "
+                   f"{len(declared)} and {len(graph.output)} declared")  # fmt: skip
+    inputs, outputs = [plain(x) for x in inputs], [plain(x) for x in outputs]
+
+    roles = promotable(graph, constant_weights)
+    kept, promoted = [], []
+    for value, array in zip(declared, inputs):
+        if value.name in roles:
+            kind, role = roles[value.name]
+            graph.initializer.append(numpy_helper.from_array(array, value.name))
+            promoted.append({"name": value.name, "kind": kind, "role": role,
+                             "shape": list(array.shape), "dtype": str(array.dtype)})  # fmt: skip
+        else:
+            kept.append((value, array))
+    del graph.input[:]
+    graph.input.extend(value for value, _ in kept)
+    copy.ir_version = max(copy.ir_version, 4)
+    onnx.checker.check_model(copy)
+
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(copy.SerializeToString(deterministic=True))
+    for i, (_, array) in enumerate(kept):
+        np.save(folder / f"input_{i}.npy", array)
+    for i, array in enumerate(outputs):
+        np.save(folder / f"output_{i}.npy", array)
+
+    def described(pairs):
+        return [
+            {"name": value.name, "shape": list(array.shape), "dtype": str(array.dtype)}
+            for value, array in pairs
+        ]
+
+    return {
+        "operators": sorted(set(operators(graph))),
+        "opset": next(o.version for o in copy.opset_import if o.domain in ("", "ai.onnx")),
+        "inputs": described(kept),
+        "outputs": described(zip(graph.output, outputs)),
+        "promoted": promoted,
+    }
+
+
+def check(folder, case):
+    """None, or how onnx's reference evaluator differs from the exported outputs."""
+    from onnx.reference import ReferenceEvaluator
+
+    feeds = {v["name"]: np.load(folder / f"input_{i}.npy") for i, v in enumerate(case["inputs"])}
+    try:
+        results = ReferenceEvaluator(str(folder / "model.onnx")).run(None, feeds)
+        for i, result in enumerate(results):
+            expected = np.load(folder / f"output_{i}.npy")
+            np.testing.assert_allclose(result, expected, case["rtol"], max(case["atol"], 1e-6))
+            if (result.dtype, result.shape) != (expected.dtype, expected.shape):
+                return f"{result.dtype}{result.shape}, not {expected.dtype}{expected.shape}"
+    except Exception as error:  # the evaluator raises whatever numpy does
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    return None
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("output", type=Path, help="new, or a folder this script wrote")
+    arguments.add_argument("--check", action="store_true")
+    arguments.add_argument("--constant-weights", action="store_true")
+    arguments = arguments.parse_args()
+    root = arguments.output
+    if root.exists() and os.listdir(root):
+        if not (root / "index.json").exists():
+            raise SystemExit(f"{root} is not empty and has no index.json: not overwritten")
+        for group in ("pytorch", "node"):
+            shutil.rmtree(root / group, ignore_errors=True)
+
+    cases, skipped, counts, failed = [], [], {}, []
+    for group, source in (("pytorch", pytorch_cases()), ("node", node_cases())):
+        counts[group] = Counter()
+        for name, model, inputs, outputs, rtol, atol in source:
+            used = set(operators(model.graph))
+            if group == "node" and not used <= OPERATORS:
+                continue
+            head = {"name": name, "group": group}
+            folder = root / group / name
+            try:
+                part = export(folder, model, inputs, outputs, arguments.constant_weights)
+            except Skip as reason:
+                skipped.append({**head, "operators": sorted(used), "reason": str(reason)})
+                continue
+            case = {**head, "rtol": rtol, "atol": atol, **part}
+            cases.append(case)
+            counts[group].update(used)
+            if arguments.check and (problem := check(folder, case)):
+                failed.append(f"{group}/{name}: {problem}")
+
+    root.mkdir(parents=True, exist_ok=True)
+    index = {"onnx": onnx.__version__, "constant_weights": arguments.constant_weights,
+             "cases": cases, "skipped": skipped}  # fmt: skip
+    (root / "index.json").write_text(json.dumps(index, indent=1) + "\n")
+
+    for group, counter in counts.items():
+        total = sum(case["group"] == group for case in cases)
+        print(f"{group}: {total} cases")
+        print("  " + ", ".join(f"{name} {n}" for name, n in sorted(counter.items())))
+    print(f"skipped: {len(skipped)}")
+    for case in skipped:
+        print(f"  {case['name']}: {case['reason']}")
+    print(f"operators without a node case: {sorted(OPERATORS - set(counts['node']))}")
+    if arguments.check:
+        print(f"reference evaluator: {len(cases) - len(failed)} of {len(cases)} agree")
+        print("".join(f"  {line}\n" for line in failed), end="")
+
+
+if __name__ == "__main__":
+    main()

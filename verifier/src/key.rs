@@ -1,0 +1,136 @@
+//! The verification key: everything a verifier knows of a model.
+//!
+//! Bytes: magic `VERISTRK`, version, then the fields in postcard encoding. The key's fingerprint is
+//! the BLAKE3 hash of all bytes; proofs name it and the transcript starts with it, so a proof is
+//! bound to roots, sizes, addresses and parameters at once.
+
+use crate::bytes::{check_header, header, Reader};
+use crate::error::{FormatError, VerifyError};
+use alloc::{string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+use stwo::core::fri::FriConfig;
+use stwo::core::pcs::PcsConfig;
+use veristar_air::chips::Constraints;
+use veristar_air::program::Layout;
+use veristar_security::{reserved_rows, Preset};
+
+const MAGIC: &[u8; 8] = b"VERISTRK";
+/// Version of the key format.
+pub const VERSION: u16 = 1;
+
+/// Limits that every honest key keeps: they bound a verifier's memory and time.
+mod limit {
+    pub const INSTANCES: usize = 64;
+    pub const LOG_SIZE: core::ops::RangeInclusive<u32> = 5..=24;
+    pub const WIDTH: core::ops::RangeInclusive<usize> = 1..=1024;
+    pub const PUBLIC: usize = 1 << 24;
+    pub const CONSTANTS: usize = 1 << 16;
+}
+
+/// A verification key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Key {
+    /// The model's name, for people.
+    pub name: String,
+    /// Parameters.
+    pub preset: Preset,
+    /// Whether proofs hide what is not public.
+    pub hiding: bool,
+    /// BLAKE3 hash of the architecture: the graph without its parameters.
+    pub architecture: [u8; 32],
+    /// Tables, addresses, public tensors.
+    pub layout: Layout,
+    /// Commitment of the program columns.
+    pub program_root: [u8; 32],
+    /// Commitment of the weights columns.
+    pub weights_root: [u8; 32],
+}
+
+impl Key {
+    /// The key's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = header(MAGIC, VERSION);
+        // Serialising plain data to a vector cannot fail.
+        writer.raw(&postcard::to_allocvec(self).unwrap_or_default());
+        writer.0
+    }
+
+    /// Reads a key and checks that it is usable.
+    ///
+    /// # Errors
+    /// The bytes are not a key of this version, or sizes are beyond any honest key's.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, VerifyError> {
+        let mut reader = Reader::new(bytes);
+        check_header(&mut reader, MAGIC, VERSION, "key")?;
+        let malformed = FormatError::Malformed { section: "key" };
+        let (key, rest) =
+            postcard::take_from_bytes::<Self>(reader.rest()).map_err(|_| malformed.clone())?;
+        if !rest.is_empty() {
+            return Err(FormatError::Trailing { count: rest.len() }.into());
+        }
+        key.check()?;
+        // One key has one encoding: the fingerprint is of the bytes.
+        if key.to_bytes() != bytes {
+            return Err(malformed.into());
+        }
+        Ok(key)
+    }
+
+    /// BLAKE3 hash of the key's bytes.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        *blake3::hash(&self.to_bytes()).as_bytes()
+    }
+
+    /// The commitment scheme's configuration.
+    pub fn config(&self) -> PcsConfig {
+        let p = self.preset.parameters();
+        PcsConfig {
+            pow_bits: p.pow_bits,
+            fri_config: FriConfig::new(p.log_last_layer, p.log_blowup, p.queries, p.fold_step),
+            lifting_log_size: Some(self.layout.log_height() + p.log_blowup),
+        }
+    }
+
+    fn check(&self) -> Result<(), VerifyError> {
+        let layout = &self.layout;
+        let parameters = self.preset.parameters();
+        let sound = |condition: bool, reason: &'static str| match condition {
+            true => Ok(()),
+            false => Err(VerifyError::Key(reason)),
+        };
+        sound(
+            (1..=limit::INSTANCES).contains(&layout.instances.len()),
+            "it has no table or too many",
+        )?;
+        sound(
+            layout.reserved as usize == reserved_rows(&parameters),
+            "its reserved rows do not suit its preset",
+        )?;
+        let mut lookups = 0u64;
+        for instance in &layout.instances {
+            sound(limit::LOG_SIZE.contains(&instance.log_size), "a table's height is out of range")?;
+            sound(limit::WIDTH.contains(&instance.chip.width()), "a table's width is out of range")?;
+            sound(layout.reserved < 1 << instance.log_size, "a table has no active row")?;
+            let rows = 1u64 << instance.log_size;
+            lookups = lookups.saturating_add(rows * instance.chip.shape().lookups as u64);
+        }
+        let height = layout.log_height();
+        let fri_ends = parameters.log_last_layer + parameters.fold_step;
+        sound(height > fri_ends, "its tables are too low")?;
+        let public: usize = layout.public.iter().map(|t| t.addresses.len()).sum();
+        sound(public <= limit::PUBLIC, "it has too many public values")?;
+        for tensor in &layout.public {
+            let elements = tensor.shape.iter().try_fold(1usize, |n, extent| n.checked_mul(*extent));
+            let all = elements.and_then(|n| n.checked_mul(layout.batch as usize));
+            sound(all == Some(tensor.addresses.len()), "a public tensor's shape does not fit")?;
+            let half = 1i64 << 30;
+            sound(-half < tensor.range.lo && tensor.range.hi < half, "a public range is too wide")?;
+            sound(tensor.scale.is_finite() && tensor.scale > 0.0, "a scale is not positive")?;
+        }
+        sound(layout.constants.len() <= limit::CONSTANTS, "it has too many constants")?;
+        // No multiplicity may reach the characteristic: lookups and reads are all counted here.
+        let reads: u64 = layout.constants.iter().map(|c| u64::from(c.reads)).sum();
+        let total = lookups.saturating_add(reads).saturating_add(public as u64);
+        sound(total < (1 << 31) - 1, "its lookups reach the field's characteristic")
+    }
+}

@@ -1,0 +1,28 @@
+//! Checks Veristar proofs: no std, stable Rust, no unsafe code, no panic on hostile bytes.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`key`] | what is known of a model: its commitments, tables and public tensors |
+//! | [`proof`] | what a proof holds, and its bytes |
+//! | [`challenges`] | challenges, and constraints at the out-of-domain point |
+//! | [`component`] | a chip as stwo sees it |
+//! | [`verify`] | the checks, in order |
+#![no_std]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+extern crate alloc;
+
+pub mod bytes;
+pub mod challenges;
+pub mod component;
+pub mod error;
+pub mod key;
+pub mod proof;
+pub mod verify;
+
+pub use error::{FormatError, VerifyError};
+pub use key::Key;
+pub use proof::Proof;
+pub use verify::{verify, Verified};

@@ -1,0 +1,245 @@
+//! What a proof holds, and its bytes.
+//!
+//! Bytes: magic `VERISTRP`, version, then the sections in the order of [`Proof`]'s fields, all
+//! little-endian and fixed-width. What the key already says (program and weights roots, numbers of
+//! columns, parameters) is not in the proof, so a proof cannot choose it.
+
+use crate::bytes::{check_header, header, Reader, Writer};
+use crate::component::TREES;
+use crate::error::FormatError;
+use crate::key::Key;
+use alloc::vec::Vec;
+use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::QM31;
+use stwo::core::fri::{FriLayerProof, FriProof};
+use stwo::core::pcs::quotients::CommitmentSchemeProof;
+use stwo::core::pcs::TreeVec;
+use stwo::core::poly::line::LinePoly;
+use stwo::core::vcs::blake2_hash::Blake2sHash;
+use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleHasher;
+use stwo::core::vcs_lifted::verifier::MerkleDecommitmentLifted;
+
+const MAGIC: &[u8; 8] = b"VERISTRP";
+/// Version of the proof format.
+pub const VERSION: u16 = 1;
+
+type Hasher = Blake2sMerkleHasher;
+
+/// Coordinate polynomials of the composition polynomial's two halves.
+pub const COMPOSITION_COLUMNS: usize = 8;
+
+/// A proof.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// Fingerprint of the key it was made for.
+    pub key: [u8; 32],
+    /// Values of the key's public tensors, in the key's order.
+    pub public: Vec<Vec<i32>>,
+    /// Each table's total.
+    pub claims: Vec<QM31>,
+    /// Commitments of the values, evaluations, sums and composition trees.
+    pub commitments: [Blake2sHash; 4],
+    /// For each tree and column, its values at the out-of-domain points.
+    pub samples: Vec<Vec<Vec<QM31>>>,
+    /// For each tree and column, its values at the query positions.
+    pub queried: Vec<Vec<Vec<M31>>>,
+    /// For each tree, the hashes that complete its Merkle paths.
+    pub paths: Vec<Vec<Blake2sHash>>,
+    /// Proof of work.
+    pub nonce: u64,
+    /// FRI layers: the first, then the inner ones.
+    pub layers: Vec<Layer>,
+    /// Coefficients of the last FRI layer.
+    pub last_layer: Vec<QM31>,
+}
+
+/// A FRI layer.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// Its commitment.
+    pub commitment: Blake2sHash,
+    /// Evaluations that the verifier cannot compute.
+    pub evaluations: Vec<QM31>,
+    /// Hashes that complete its Merkle paths.
+    pub path: Vec<Blake2sHash>,
+}
+
+/// Numbers of samples of each column of each tree, as the key fixes them.
+pub fn sample_counts(key: &Key) -> Vec<Vec<usize>> {
+    let none = alloc::sync::Arc::new(crate::challenges::Challenges::none());
+    let claims = alloc::vec![QM31::default(); key.layout.instances.len()];
+    let tables = crate::component::components(&key.layout, &none, &claims);
+    let mut counts: Vec<Vec<usize>> = alloc::vec![Vec::new(); TREES];
+    for table in &tables {
+        for (tree, before) in counts.iter_mut().zip(table.before()) {
+            tree.extend(before.iter().map(|b| 1 + usize::from(*b)));
+        }
+    }
+    if let Some(program) = counts.first_mut() {
+        *program = alloc::vec![1; key.layout.program_columns().log_sizes.len()];
+    }
+    counts.push(alloc::vec![1; COMPOSITION_COLUMNS]);
+    counts
+}
+
+impl Proof {
+    /// The proof's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut w = header(MAGIC, VERSION);
+        w.raw(&self.key);
+        for value in self.public.iter().flatten() {
+            w.raw(&value.to_le_bytes());
+        }
+        for claim in &self.claims {
+            w.qm31(*claim);
+        }
+        for commitment in &self.commitments {
+            w.hash(commitment);
+        }
+        for sample in self.samples.iter().flatten().flatten() {
+            w.qm31(*sample);
+        }
+        let opened = self.queried.iter().flatten().next().map_or(0, Vec::len);
+        w.u32(opened as u32);
+        for value in self.queried.iter().flatten().flatten() {
+            w.u32(value.0);
+        }
+        for path in &self.paths {
+            w.list(path, |w, hash| w.hash(hash));
+        }
+        w.u64(self.nonce);
+        w.list(&self.layers, |w: &mut Writer, layer| {
+            w.hash(&layer.commitment);
+            w.list(&layer.evaluations, |w, value| w.qm31(*value));
+            w.list(&layer.path, |w, hash| w.hash(hash));
+        });
+        for value in &self.last_layer {
+            w.qm31(*value);
+        }
+        w.0
+    }
+
+    /// The fingerprint of the key that a proof's bytes name.
+    ///
+    /// # Errors
+    /// The bytes are not a proof of this version.
+    pub fn key_of(bytes: &[u8]) -> Result<[u8; 32], FormatError> {
+        let mut r = Reader::new(bytes);
+        check_header(&mut r, MAGIC, VERSION, "proof")?;
+        r.array()
+    }
+
+    /// Reads a proof made for `key`.
+    ///
+    /// # Errors
+    /// The bytes are not a proof of this version, or of other sizes than the key's proofs.
+    pub fn from_bytes(bytes: &[u8], key: &Key) -> Result<Self, FormatError> {
+        let mut r = Reader::new(bytes);
+        check_header(&mut r, MAGIC, VERSION, "proof")?;
+        let named = r.array()?;
+        r.section("public values");
+        let mut public = Vec::new();
+        for tensor in &key.layout.public {
+            let value = |r: &mut Reader<'_>| Ok(i32::from_le_bytes(r.array()?));
+            public.push(r.items(tensor.addresses.len(), 4, value)?);
+        }
+        r.section("totals");
+        let claims = r.items(key.layout.instances.len(), 16, Reader::qm31)?;
+        r.section("commitments");
+        let commitments = [r.hash()?, r.hash()?, r.hash()?, r.hash()?];
+        r.section("out-of-domain values");
+        let counts = sample_counts(key);
+        let mut samples = Vec::new();
+        for tree in &counts {
+            let columns = tree.iter().map(|count| r.items(*count, 16, Reader::qm31));
+            samples.push(columns.collect::<Result<Vec<_>, _>>()?);
+        }
+        r.section("opened values");
+        let opened = r.u32()? as usize;
+        if opened > key.preset.parameters().queries {
+            return Err(r.malformed());
+        }
+        let mut queried = Vec::new();
+        for tree in &counts {
+            let columns = tree.iter().map(|_| r.items(opened, 4, Reader::m31));
+            queried.push(columns.collect::<Result<Vec<_>, _>>()?);
+        }
+        r.section("Merkle paths");
+        let paths = counts.iter().map(|_| r.list(32, Reader::hash)).collect::<Result<_, _>>()?;
+        r.section("proof of work");
+        let nonce = r.u64()?;
+        r.section("low-degree test");
+        let layers = r.list(40, |r| {
+            Ok(Layer {
+                commitment: r.hash()?,
+                evaluations: r.list(16, Reader::qm31)?,
+                path: r.list(32, Reader::hash)?,
+            })
+        })?;
+        let coefficients = 1usize << key.preset.parameters().log_last_layer;
+        let last_layer = r.items(coefficients, 16, Reader::qm31)?;
+        r.end()?;
+        let key = named;
+        Ok(Self {
+            key,
+            public,
+            claims,
+            commitments,
+            samples,
+            queried,
+            paths,
+            nonce,
+            layers,
+            last_layer,
+        })
+    }
+
+    /// From stwo's proof.
+    pub fn from_stwo(
+        key: [u8; 32],
+        public: Vec<Vec<i32>>,
+        claims: Vec<QM31>,
+        proof: CommitmentSchemeProof<Hasher>,
+    ) -> Option<Self> {
+        let commitments = proof.commitments.0.get(2..)?.try_into().ok()?;
+        let layer = |layer: FriLayerProof<Hasher>| Layer {
+            commitment: layer.commitment,
+            evaluations: layer.fri_witness,
+            path: layer.decommitment.hash_witness,
+        };
+        let fri = proof.fri_proof;
+        let layers = core::iter::once(fri.first_layer).chain(fri.inner_layers).map(layer).collect();
+        Some(Self {
+            key,
+            public,
+            claims,
+            commitments,
+            samples: proof.sampled_values.0,
+            queried: proof.queried_values.0,
+            paths: proof.decommitments.0.into_iter().map(|d| d.hash_witness).collect(),
+            nonce: proof.proof_of_work,
+            layers,
+            last_layer: fri.last_layer_poly.to_vec(),
+        })
+    }
+
+    /// The low-degree part, as stwo's verifier takes it.
+    pub(crate) fn fri(&self) -> Option<FriProof<Hasher>> {
+        let layer = |layer: &Layer| FriLayerProof {
+            fri_witness: layer.evaluations.clone(),
+            decommitment: MerkleDecommitmentLifted { hash_witness: layer.path.clone() },
+            commitment: layer.commitment,
+        };
+        let (first, inner) = self.layers.split_first()?;
+        Some(FriProof {
+            first_layer: layer(first),
+            inner_layers: inner.iter().map(layer).collect(),
+            last_layer_poly: LinePoly::new(self.last_layer.clone()),
+        })
+    }
+
+    /// The opened values of all trees.
+    pub(crate) fn opened(&self) -> TreeVec<Vec<Vec<M31>>> {
+        TreeVec::new(self.queried.clone())
+    }
+}

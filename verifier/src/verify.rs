@@ -1,0 +1,261 @@
+//! The verifier, step by step.
+//!
+//! 1. The proof names this key; its public values are in their ranges.
+//! 2. The transcript absorbs the key, the parameters, the program and weights roots and the public
+//!    values, then the values root; `t` and `r` are drawn.
+//! 3. It absorbs the evaluations root; `z`, `alpha` and `beta` are drawn.
+//! 4. The tables' totals, the constants and the public values cancel.
+//! 5. It absorbs the totals and the sums root; the coefficient that combines constraints is drawn.
+//! 6. It absorbs the composition root; the out-of-domain point is drawn, and the constraints
+//!    hold there.
+//! 7. The low-degree test binds the out-of-domain values to the commitments.
+
+use crate::challenges::Challenges;
+use crate::component::{column_log_sizes, components, SUMS, TREES};
+use crate::error::VerifyError;
+use crate::key::Key;
+use crate::proof::{Proof, COMPOSITION_COLUMNS};
+use alloc::{format, string::String, string::ToString, sync::Arc, vec, vec::Vec};
+use num_traits::Zero;
+use stwo::core::air::{Component, Components};
+use stwo::core::channel::{Blake2sChannel, Channel, MerkleChannel};
+use stwo::core::circle::CirclePoint;
+use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::QM31;
+use stwo::core::fields::FieldExpOps;
+use stwo::core::fri::{CirclePolyDegreeBound, FriVerifier};
+use stwo::core::pcs::quotients::{fri_answers, PointSample};
+use stwo::core::pcs::utils::prepare_preprocessed_query_positions;
+use stwo::core::pcs::TreeVec;
+use stwo::core::vcs::blake2_hash::Blake2sHash;
+use stwo::core::vcs_lifted::blake2_merkle::{Blake2sMerkleChannel, Blake2sMerkleHasher};
+use stwo::core::vcs_lifted::verifier::{MerkleDecommitmentLifted, MerkleVerifierLifted};
+use veristar_air::program::{Layout, PublicTensor, R, T};
+
+/// What a valid proof states.
+#[derive(Clone, Debug)]
+pub struct Verified<'k> {
+    /// The public tensors with their values, in the key's order.
+    pub public: Vec<(&'k PublicTensor, Vec<i32>)>,
+}
+
+/// Starts the transcript: steps 1 and 2 up to the values root. Prover and verifier call this.
+pub fn start(key: &Key, fingerprint: &[u8; 32], public: &[Vec<i32>]) -> Blake2sChannel {
+    let mut channel = Blake2sChannel::default();
+    let word = |bytes: &[u8]| bytes.iter().rev().fold(0u32, |w, b| w << 8 | u32::from(*b));
+    channel.mix_u32s(&fingerprint.chunks(4).map(word).collect::<Vec<_>>());
+    key.config().mix_into(&mut channel);
+    for values in public {
+        channel.mix_u64(values.len() as u64);
+        channel.mix_u32s(&values.iter().map(|v| *v as u32).collect::<Vec<_>>());
+    }
+    channel
+}
+
+/// What the verifier itself adds to the global sum: constants it supplies, public values it reads.
+pub fn public_sum(layout: &Layout, challenges: &Challenges, public: &[Vec<i32>]) -> QM31 {
+    let t = challenges.t.get(1).copied().unwrap_or_else(QM31::zero);
+    let r = challenges.r.get(1).copied().unwrap_or_else(QM31::zero);
+    let mut multiplicities = Vec::new();
+    let mut denominators = Vec::new();
+    for constant in &layout.constants {
+        let value = match constant.address {
+            T => t,
+            R => r,
+            _ => M31::from(constant.value).into(),
+        };
+        multiplicities.push(-M31::from(constant.reads));
+        denominators.push(challenges.memory(value, constant.address));
+    }
+    for (tensor, values) in layout.public.iter().zip(public) {
+        for (address, value) in tensor.addresses.iter().zip(values) {
+            multiplicities.push(M31::from(1));
+            denominators.push(challenges.memory(M31::from(*value).into(), address));
+        }
+    }
+    let inverses = QM31::batch_inverse(&denominators);
+    multiplicities.iter().zip(inverses).fold(QM31::zero(), |sum, (m, i)| sum + i * *m)
+}
+
+/// Checks a proof.
+///
+/// # Errors
+/// Why it is refused.
+pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyError> {
+    let layout = &key.layout;
+    // Step 1.
+    let fingerprint = key.fingerprint();
+    if proof.key != fingerprint {
+        return Err(VerifyError::OtherKey { expected: hex(&fingerprint), got: hex(&proof.key) });
+    }
+    check_public(layout, &proof.public)?;
+    if proof.claims.len() != layout.instances.len() {
+        return Err(VerifyError::Shape);
+    }
+
+    // Step 2.
+    let config = key.config();
+    let log_blowup = config.fri_config.log_blowup_factor;
+    let [values, evaluations, sums, composition] = proof.commitments;
+    let roots = [
+        Blake2sHash(key.program_root),
+        Blake2sHash(key.weights_root),
+        values,
+        evaluations,
+        sums,
+        composition,
+    ];
+    let channel = &mut start(key, &fingerprint, &proof.public);
+    let mix = |channel: &mut Blake2sChannel, root| Blake2sMerkleChannel::mix_root(channel, root);
+    mix(channel, Blake2sHash(key.program_root));
+    mix(channel, Blake2sHash(key.weights_root));
+    mix(channel, values);
+    let mut challenges = Challenges::evaluation_points(channel, layout);
+
+    // Step 3.
+    mix(channel, evaluations);
+    challenges.draw_lookups(channel);
+
+    // Step 4.
+    let total = proof.claims.iter().fold(QM31::zero(), |sum, claim| sum + *claim);
+    if !(total + public_sum(layout, &challenges, &proof.public)).is_zero() {
+        return Err(VerifyError::Totals);
+    }
+
+    // Step 5.
+    channel.mix_felts(&proof.claims);
+    mix(channel, sums);
+    let random_coefficient = channel.draw_secure_felt();
+
+    // Step 6.
+    mix(channel, composition);
+    let log_degree = layout.log_height();
+    let point = CirclePoint::<QM31>::get_random_point(channel);
+    let tables = components(layout, &Arc::new(challenges), &proof.claims);
+    let tables = Components {
+        components: tables.iter().map(|table| table as &dyn Component).collect(),
+        n_preprocessed_columns: layout.program_columns().log_sizes.len(),
+    };
+    let mut points = tables.mask_points(point, log_degree, false);
+    points.push(vec![vec![point]; COMPOSITION_COLUMNS]);
+    let samples = TreeVec::new(proof.samples.clone());
+    let fits = points.len() == samples.len()
+        && points.iter().zip(samples.iter()).all(|(points, samples)| {
+            points.len() == samples.len()
+                && points.iter().zip(samples).all(|(p, s)| p.len() == s.len())
+        });
+    if !fits {
+        return Err(VerifyError::Shape);
+    }
+    let at_point =
+        tables.eval_composition_polynomial_at_point(point, &samples, random_coefficient, log_degree);
+    if composition_at(&proof.samples, point, log_degree) != Some(at_point) {
+        return Err(VerifyError::Constraints);
+    }
+
+    // Step 7.
+    channel.mix_felts(&samples.clone().flatten_cols());
+    let quotient_coefficient = channel.draw_secure_felt();
+    let fri_proof = proof.fri().ok_or(VerifyError::Shape)?;
+    let bound = CirclePolyDegreeBound::new(log_degree);
+    let mut fri = FriVerifier::<Blake2sMerkleChannel>::commit(
+        channel,
+        config.fri_config,
+        fri_proof,
+        bound,
+    )
+    .map_err(|error| VerifyError::LowDegree(error.to_string()))?;
+    if !channel.verify_pow_nonce(config.pow_bits, proof.nonce) {
+        return Err(VerifyError::ProofOfWork);
+    }
+    channel.mix_u64(proof.nonce);
+    let positions = fri.sample_query_positions(channel);
+    let log_domain = log_degree + log_blowup;
+    let sizes = tree_log_sizes(layout, log_degree);
+    let opened = proof.opened();
+    let fits = opened.len() == sizes.len()
+        && opened.iter().zip(&sizes).all(|(columns, sizes)| {
+            columns.len() == sizes.len() && columns.iter().all(|c| c.len() == positions.len())
+        });
+    if !fits || proof.paths.len() != sizes.len() {
+        return Err(VerifyError::Shape);
+    }
+    let trees = roots.into_iter().zip(&sizes).zip(opened.iter().zip(&proof.paths));
+    for (tree, ((root, sizes), (columns, path))) in trees.enumerate() {
+        let extended: Vec<u32> = sizes.iter().map(|size| size + log_blowup).collect();
+        let verifier = MerkleVerifierLifted::<Blake2sMerkleHasher>::new(
+            root,
+            extended,
+            config.lifting_log_size,
+        );
+        let at = match tree {
+            0 => prepare_preprocessed_query_positions(&positions, log_domain, verifier.height),
+            _ => positions.clone(),
+        };
+        let path = MerkleDecommitmentLifted { hash_witness: path.clone() };
+        verifier
+            .verify(&at, columns.clone(), path)
+            .map_err(|_| VerifyError::Opening { tree })?;
+    }
+    let samples = points.zip_cols(samples).map_cols(|(points, values)| {
+        let pairs = points.into_iter().zip(values);
+        pairs.map(|(point, value)| PointSample { point, value }).collect::<Vec<_>>()
+    });
+    let extended = TreeVec::new(
+        sizes.iter().map(|tree| tree.iter().map(|size| size + log_blowup).collect()).collect(),
+    );
+    let answers =
+        fri_answers(extended, samples, quotient_coefficient, &positions, opened, log_domain)?;
+    fri.decommit(answers).map_err(|error| VerifyError::LowDegree(error.to_string()))?;
+
+    let public = layout.public.iter().zip(proof.public.iter().cloned()).collect();
+    Ok(Verified { public })
+}
+
+fn check_public(layout: &Layout, public: &[Vec<i32>]) -> Result<(), VerifyError> {
+    if public.len() != layout.public.len() {
+        return Err(VerifyError::Shape);
+    }
+    for (tensor, values) in layout.public.iter().zip(public) {
+        if values.len() != tensor.addresses.len() {
+            return Err(VerifyError::Shape);
+        }
+        let range = tensor.range.lo..=tensor.range.hi;
+        if let Some(value) = values.iter().find(|v| !range.contains(&i64::from(**v))) {
+            return Err(VerifyError::PublicRange {
+                tensor: tensor.name.clone(),
+                value: *value,
+                lo: tensor.range.lo,
+                hi: tensor.range.hi,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// log2 rows of every column of every tree, the composition polynomial's included.
+fn tree_log_sizes(layout: &Layout, log_degree: u32) -> Vec<Vec<u32>> {
+    let mut sizes: Vec<Vec<u32>> = column_log_sizes(layout).into();
+    debug_assert!(sizes.len() == TREES && SUMS + 1 == TREES);
+    sizes.push(vec![log_degree; COMPOSITION_COLUMNS]);
+    sizes
+}
+
+/// The composition polynomial at the point, from its halves' coordinates:
+/// `left + pi^(log_degree - 1)(x) * right`, where `pi` doubles a point of the circle.
+fn composition_at(
+    samples: &[Vec<Vec<QM31>>],
+    point: CirclePoint<QM31>,
+    log_degree: u32,
+) -> Option<QM31> {
+    let columns = samples.last()?;
+    let value = |i: usize| columns.get(i).and_then(|c| c.first()).copied();
+    let left = QM31::from_partial_evals([value(0)?, value(1)?, value(2)?, value(3)?]);
+    let right = QM31::from_partial_evals([value(4)?, value(5)?, value(6)?, value(7)?]);
+    Some(left + point.repeated_double(log_degree.checked_sub(1)?).x * right)
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
