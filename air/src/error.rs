@@ -22,6 +22,18 @@ pub enum AirError {
     /// More memory cells than addresses.
     #[error("the model needs more than 2^30 memory cells: lower the batch")]
     AddressSpace,
+    /// An input's range cannot be proven exactly.
+    #[error("input '{tensor}' has the range {lo}..={hi}: it must hold 2^n values with n <= {limit}; widen it to the next power of two, or lower the input's precision")]
+    InputRange {
+        /// The tensor.
+        tensor: String,
+        /// Smallest value.
+        lo: i64,
+        /// Largest value.
+        hi: i64,
+        /// Largest n.
+        limit: u32,
+    },
     /// A node needs something the chips do not offer.
     #[error("node '{node}': {what}")]
     Unsupported {

@@ -26,7 +26,7 @@ const WIDEST: usize = 48;
 /// cells; measured on tables of 2^18 rows.
 const ROW_COST: usize = 16;
 /// What a column costs besides its cells (openings, proof size), in cells.
-const COLUMN_COST: usize = 600;
+const COLUMN_COST: usize = 1000;
 /// A program cell is only evaluated and opened: this many hundredths of a committed cell.
 const PROGRAM_PERCENT: usize = 40;
 
@@ -157,6 +157,7 @@ fn choose(candidates: &[Candidate], reserved: usize) -> Result<Vec<Instance>, Ai
 /// Row-major program and weights cells of one table.
 struct Rows {
     columns: usize,
+    used: usize,
     cells: Vec<i32>,
     weights: Vec<Vec<i32>>,
 }
@@ -164,7 +165,7 @@ struct Rows {
 impl Rows {
     fn new(chip: &Chip) -> Self {
         let shape = chip.shape();
-        Self { columns: shape.program, cells: Vec::new(), weights: vec![Vec::new(); shape.weights] }
+        Self { columns: shape.program, used: 0, cells: Vec::new(), weights: vec![Vec::new(); shape.weights] }
     }
 
     fn len(&self) -> usize {
@@ -189,13 +190,20 @@ impl Rows {
         }
     }
 
-    fn into_table(self, rows: usize) -> Table {
+    fn into_table(self, elements: usize) -> Table {
+        let rows = self.len();
         let columns = self.columns;
         let column = |c: usize| match c < crate::logup::SHARED {
             true => Vec::new(),
             false => self.cells.iter().skip(c).step_by(columns).copied().collect(),
         };
-        Table { program: (0..columns).map(column).collect(), weights: self.weights, rows }
+        Table {
+            program: (0..columns).map(column).collect(),
+            weights: self.weights,
+            rows,
+            used: self.used,
+            elements,
+        }
     }
 }
 
@@ -512,6 +520,28 @@ fn fill(rows: &mut Rows, chip: &Chip, target: usize) {
     }
 }
 
+/// Elements that a table is for.
+fn elements(chip: &Chip, class: usize, builder: &Builder, graph: &Graph) -> usize {
+    match chip {
+        Chip::Weights(_) => {
+            let rows = builder.weights_rows.get(class);
+            rows.map_or(0, |rows| rows.iter().map(|row| row.count).sum())
+        }
+        Chip::Parameters(_) => builder.parameters.len(),
+        Chip::Input(_) => builder.inputs.iter().map(|run| run.addresses.len()).sum(),
+        Chip::Horner(_) => builder.elements.len(),
+        Chip::Field(_) => builder.field.len(),
+        Chip::Unary(_) => builder.unary.values().map(Vec::len).sum(),
+        Chip::Binary(_) => builder.binary.values().map(Vec::len).sum(),
+        Chip::Maximum(_) => builder.window_elements.len(),
+        Chip::Table(_) => {
+            let function = |id: &usize| graph.tables.get(*id).map_or(0, |t| t.values.len());
+            let functions: usize = builder.functions.iter().map(function).sum();
+            functions + builder.ranges.iter().map(|bits| 1usize << bits).sum::<usize>()
+        }
+    }
+}
+
 /// Chooses the tables and writes them.
 pub(crate) fn pack(
     graph: &Graph,
@@ -524,20 +554,21 @@ pub(crate) fn pack(
     let candidates = candidates(&builder, graph);
     let instances = choose(&candidates, options.reserved)?;
     let mut classes = 0..;
-    let mut written: Vec<(Instance, Rows)> = Vec::new();
+    let mut written: Vec<(Instance, Rows, usize)> = Vec::new();
     for instance in instances {
         let class = match instance.chip {
             Chip::Weights(_) => next_class(&mut classes, &builder),
             _ => 0,
         };
         let mut rows = write(&instance.chip, class, &builder, graph);
+        rows.used = rows.len();
         let active = (1usize << instance.log_size).saturating_sub(options.reserved);
         fill(&mut rows, &instance.chip, active);
-        written.push((instance, rows));
+        written.push((instance, rows, elements(&instance.chip, class, &builder, graph)));
     }
 
     let mut reads = Reads(vec![0; builder.memory() as usize]);
-    for (instance, rows) in &written {
+    for (instance, rows, _) in &written {
         let ports = ports(&instance.chip);
         for row in rows.cells.chunks(rows.columns.max(1)) {
             let cell = |column: usize| row.get(column).copied().unwrap_or(0);
@@ -555,7 +586,7 @@ pub(crate) fn pack(
     for address in public.iter().flat_map(|tensor| tensor.addresses.iter()) {
         reads.add(address as i32);
     }
-    for (instance, rows) in &mut written {
+    for (instance, rows, _) in &mut written {
         let ports = ports(&instance.chip);
         for row in rows.cells.chunks_mut(rows.columns.max(1)) {
             let cell = |row: &[i32], column: usize| row.get(column).copied().unwrap_or(0);
@@ -583,7 +614,7 @@ pub(crate) fn pack(
         .filter(|constant| constant.reads > 0)
         .collect();
     constants.sort_unstable_by_key(|constant| constant.address);
-    let tables = written.iter().map(|(i, _)| *i).collect();
+    let tables = written.iter().map(|(i, ..)| *i).collect();
     let layout = Layout {
         instances: tables,
         reserved: options.reserved as u32,
@@ -591,10 +622,7 @@ pub(crate) fn pack(
         batch: options.batch.max(1) as u32,
         public,
     };
-    let tables = written.into_iter().map(|(_, rows)| {
-        let n = rows.len();
-        rows.into_table(n)
-    });
+    let tables = written.into_iter().map(|(_, rows, elements)| rows.into_table(elements));
     Ok(Program {
         layout,
         tables: tables.collect(),

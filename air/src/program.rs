@@ -134,6 +134,10 @@ pub struct Table {
     pub weights: Vec<Vec<i32>>,
     /// Active rows.
     pub rows: usize,
+    /// Active rows that elements need; the rest write and add nothing.
+    pub used: usize,
+    /// Elements placed (lanes in use; weights for a `weights` table).
+    pub elements: usize,
 }
 
 /// Coefficients of a convolution's product that are no outputs; the prover computes them.

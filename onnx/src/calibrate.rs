@@ -2,11 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{
-    dataset::Dataset,
-    error::OnnxError,
-    load::FloatModel,
-};
+use crate::{dataset::Dataset, error::OnnxError, load::FloatModel};
 
 /// What calibration saw of one tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,7 +45,11 @@ pub fn calibrate(model: &FloatModel, data: &Dataset) -> Result<Vec<Seen>, OnnxEr
                         if v.is_finite() {
                             Ok(Seen { lo: seen.lo.min(*v), hi: seen.hi.max(*v) })
                         } else {
-                            Err(OnnxError::Calibration { node: node.name.clone(), row, value: f64::from(*v) })
+                            Err(OnnxError::Calibration {
+                                node: node.name.clone(),
+                                row,
+                                value: f64::from(*v),
+                            })
                         }
                     })
                 })

@@ -34,7 +34,8 @@ impl Dataset {
         let shown = path.display().to_string();
         let bytes = std::fs::read(path)
             .map_err(|e| OnnxError::Read { path: shown.clone(), reason: e.to_string() })?;
-        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let ending =
+            path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
         let bad = |reason: String| OnnxError::Dataset { path: shown.clone(), reason };
         if bytes.is_empty() {
             return Err(bad("it is empty".into()));
@@ -71,12 +72,19 @@ impl Dataset {
             if array.is_empty() {
                 return Err(OnnxError::NoRows { path: source.to_string() });
             }
-            let count = rows_of(array.shape(), &spec.shape).ok_or_else(|| OnnxError::DataShape {
-                name: name.clone(),
-                got: array.shape().to_vec(),
-                expected: if spec.shape.first() == Some(&1) { spec.shape[1..].to_vec() } else { spec.shape.clone() },
-            })?;
-            if let Some((index, value)) = array.iter().enumerate().find(|(_, v)| !(**v as f32).is_finite()) {
+            let count =
+                rows_of(array.shape(), &spec.shape).ok_or_else(|| OnnxError::DataShape {
+                    name: name.clone(),
+                    got: array.shape().to_vec(),
+                    expected: if spec.shape.first() == Some(&1) {
+                        spec.shape[1..].to_vec()
+                    } else {
+                        spec.shape.clone()
+                    },
+                })?;
+            if let Some((index, value)) =
+                array.iter().enumerate().find(|(_, v)| !(**v as f32).is_finite())
+            {
                 return Err(OnnxError::NotFinite { name: name.clone(), index, value: *value });
             }
             let flat: Vec<f32> = array.iter().map(|v| *v as f32).collect();
@@ -133,7 +141,10 @@ fn rows_of(got: &[usize], sample: &[usize]) -> Option<usize> {
     let tail_fits = got == sample
         || (got.len() == sample.len() + 1 && got[1..] == *sample)
         || (got.len() == inner.len() + 1 && got[1..] == *inner)
-        || (!sample.is_empty() && got.len() == sample.len() && got[1..] == sample[1..] && got[0] % sample[0] == 0);
+        || (!sample.is_empty()
+            && got.len() == sample.len()
+            && got[1..] == sample[1..]
+            && got[0].is_multiple_of(sample[0]));
     tail_fits.then_some(total / size)
 }
 
@@ -170,7 +181,11 @@ fn read_npz(bytes: &[u8], specs: &[TensorSpec], path: &str) -> Result<Arrays, On
 }
 
 /// Reads one array of any numeric type.
-fn entry(npz: &mut NpzReader<Cursor<&[u8]>>, name: &str, path: &str) -> Result<ArrayD<f64>, OnnxError> {
+fn entry(
+    npz: &mut NpzReader<Cursor<&[u8]>>,
+    name: &str,
+    path: &str,
+) -> Result<ArrayD<f64>, OnnxError> {
     macro_rules! attempt {
         ($($t:ty => $f:expr),*) => {{
             $(match npz.by_name::<ndarray::OwnedRepr<$t>, IxDyn>(name) {
@@ -251,13 +266,16 @@ fn read_json(bytes: &[u8], specs: &[TensorSpec]) -> Result<Vec<(String, ArrayD<f
         flats.push(flat);
     }
     // One model input: a list of samples is the same as one list of all of them.
-    if specs.len() == 1 {
-        if lists.iter().all(|l| !l.is_array()) || flats.iter().all(|f| f.len() == sizes[0]) {
-            flats = vec![flats.concat()];
-        }
+    let samples = lists.iter().all(|l| !l.is_array()) || flats.iter().all(|f| f.len() == sizes[0]);
+    if specs.len() == 1 && samples {
+        flats = vec![flats.concat()];
     }
     if flats.len() != specs.len() {
-        return Err(format!("it has {} lists, the model takes {} inputs", flats.len(), specs.len()));
+        return Err(format!(
+            "it has {} lists, the model takes {} inputs",
+            flats.len(),
+            specs.len()
+        ));
     }
     specs
         .iter()

@@ -68,7 +68,9 @@ pub enum OnnxError {
         dtype: String,
     },
     /// A tensor too large to handle.
-    #[error("`{name}` has shape {shape:?}, more than {limit} elements; use a smaller input or batch")]
+    #[error(
+        "`{name}` has shape {shape:?}, more than {limit} elements; use a smaller input or batch"
+    )]
     TooLarge {
         /// The tensor.
         name: String,
@@ -78,7 +80,9 @@ pub enum OnnxError {
         limit: usize,
     },
     /// tract refused the model (inconsistent shapes, wrong attributes, ...).
-    #[error("the model cannot be loaded: {reason}; check it with onnx.checker and export it again")]
+    #[error(
+        "the model cannot be loaded: {reason}; check it with onnx.checker and export it again"
+    )]
     Invalid {
         /// tract's reasons, outermost first.
         reason: String,
@@ -96,7 +100,9 @@ pub enum OnnxError {
         reason: String,
     },
     /// A dataset that cannot be parsed.
-    #[error("`{path}` is no dataset ({reason}); use .npz, .npy, or JSON {{\"input_data\": [[...]]}}")]
+    #[error(
+        "`{path}` is no dataset ({reason}); use .npz, .npy, or JSON {{\"input_data\": [[...]]}}"
+    )]
     Dataset {
         /// The path.
         path: String,

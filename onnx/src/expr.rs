@@ -35,11 +35,6 @@ pub struct Function {
 }
 
 impl Function {
-    /// `x`.
-    pub fn identity() -> Self {
-        Self { root: Arc::new(Expr::Arg), arg: f32::datum_type() }
-    }
-
     /// `max(x, 0)`.
     pub fn relu() -> Self {
         Self::with_scalar(math::max(), 0.0)
@@ -81,12 +76,6 @@ impl Function {
         substitute(&self.root, inner, &mut HashMap::new())
     }
 
-    /// `f(factor * x)`.
-    pub fn scaled(&self, factor: f32) -> Self {
-        let inner = Self::with_scalar(math::mul(), factor).root;
-        Self { root: substitute(&self.root, &inner, &mut HashMap::new()), arg: f32::datum_type() }
-    }
-
     /// Values at `xs`.
     pub fn eval(&self, xs: &[f32]) -> TractResult<Vec<f32>> {
         let arg = from_f32(tensor1(xs), self.arg)?;
@@ -118,7 +107,9 @@ impl Function {
         if full.len() <= 48 {
             full
         } else {
-            let hash = full.bytes().fold(0xcbf2_9ce4_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+            let hash = full
+                .bytes()
+                .fold(0xcbf2_9ce4_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
             match &*self.root {
                 Expr::Apply(op, _) => format!("{}#{hash:08x}", op.name().to_lowercase()),
                 _ => full,
@@ -150,10 +141,9 @@ fn substitute(
 fn label(expr: &Expr) -> String {
     match expr {
         Expr::Arg => "x".into(),
-        Expr::Scalar(t) => t
-            .cast_to_scalar::<f32>()
-            .map(|v| v.to_string())
-            .unwrap_or_else(|_| "?".into()),
+        Expr::Scalar(t) => {
+            t.cast_to_scalar::<f32>().map(|v| v.to_string()).unwrap_or_else(|_| "?".into())
+        }
         Expr::Apply(op, args) => {
             if let Some(bin) = op.downcast_ref::<TypedBinOp>() {
                 let zero = matches!(args.get(1).map(|a| &**a), Some(Expr::Scalar(t))

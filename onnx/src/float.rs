@@ -174,7 +174,8 @@ fn conv_value(conv: &Conv, from: &[usize], to: &[usize], x: &[f32]) -> Vec<f32> 
                         continue;
                     }
                     for j in 0..ow {
-                        let xx = (j * conv.stride[1] + v * conv.dilation[1]).wrapping_sub(conv.pads[1]);
+                        let xx =
+                            (j * conv.stride[1] + v * conv.dilation[1]).wrapping_sub(conv.pads[1]);
                         if xx < w {
                             row[i * ow + j] = plane[yy * w + xx];
                         }
@@ -228,7 +229,8 @@ fn pool_value(pool: &Pool, from: &[usize], to: &[usize], x: &[f32]) -> Vec<f32> 
                 for u in 0..pool.kernel[0] {
                     let yy = (i * pool.stride[0] + u * pool.dilation[0]).wrapping_sub(pool.pads[0]);
                     for v in 0..pool.kernel[1] {
-                        let xx = (j * pool.stride[1] + v * pool.dilation[1]).wrapping_sub(pool.pads[1]);
+                        let xx =
+                            (j * pool.stride[1] + v * pool.dilation[1]).wrapping_sub(pool.pads[1]);
                         if yy < h && xx < w {
                             let value = plane[yy * w + xx];
                             acc = if pool.max { acc.max(value) } else { acc + value };
@@ -243,8 +245,11 @@ fn pool_value(pool: &Pool, from: &[usize], to: &[usize], x: &[f32]) -> Vec<f32> 
 }
 
 fn reduce_value(reduce: &Reduce, from: &[usize], x: &[f32]) -> Vec<f32> {
-    let kept: Vec<usize> =
-        from.iter().enumerate().map(|(a, d)| if reduce.axes.contains(&a) { 1 } else { *d }).collect();
+    let kept: Vec<usize> = from
+        .iter()
+        .enumerate()
+        .map(|(a, d)| if reduce.axes.contains(&a) { 1 } else { *d })
+        .collect();
     let into = broadcast_strides(&kept, from);
     let total: usize = kept.iter().product();
     match reduce.kind {

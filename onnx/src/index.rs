@@ -14,13 +14,15 @@ pub fn broadcast_strides(from: &[usize], to: &[usize]) -> Vec<isize> {
     let own = strides(from);
     let lead = to.len().saturating_sub(from.len());
     (0..to.len())
-        .map(|axis| {
-            if axis < lead || from[axis - lead] == 1 {
-                0
-            } else {
-                own[axis - lead] as isize
-            }
-        })
+        .map(
+            |axis| {
+                if axis < lead || from[axis - lead] == 1 {
+                    0
+                } else {
+                    own[axis - lead] as isize
+                }
+            },
+        )
         .collect()
 }
 

@@ -15,7 +15,7 @@
 //! | `simplify` | folding into linear layers, closure of element-wise chains into functions |
 //! | `float`, `expr` | runs the float graph; one-input functions |
 //! | `calibrate` | ranges of all tensors over the data |
-//! | [`quantise`] | scales, weights, tables: the integer graph |
+//! | [`mod@quantise`] | scales, weights, tables: the integer graph |
 //! | [`report`] | error and accuracy against float |
 //! | [`supported`] | the operators with a lowering |
 //!

@@ -48,11 +48,7 @@ pub struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self {
-            shapes: BTreeMap::new(),
-            constants: BTreeMap::new(),
-            logits_of_final_softmax: true,
-        }
+        Self { shapes: BTreeMap::new(), constants: BTreeMap::new(), logits_of_final_softmax: true }
     }
 }
 
@@ -117,6 +113,7 @@ impl FloatModel {
         name: Option<String>,
         directory: Option<&str>,
     ) -> Result<Self, OnnxError> {
+        let _span = tracing::info_span!("load onnx").entered();
         guard(|| Self::parse(bytes, options, name, directory))?
     }
 
@@ -131,8 +128,12 @@ impl FloatModel {
         }
         let onnx = tract_onnx::onnx().with_ignore_value_info(true);
         let not_onnx = |reason: String| OnnxError::NotOnnx { reason };
-        let mut proto = onnx.proto_model_for_read(&mut bytes).map_err(|e| not_onnx(one_line(&e)))?;
+        let mut proto =
+            onnx.proto_model_for_read(&mut bytes).map_err(|e| not_onnx(one_line(&e)))?;
         let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".into()))?;
+        if names(graph).any(|n| n.chars().any(char::is_control)) {
+            return Err(not_onnx("a name in it holds control characters".into()));
+        }
         if graph.output.is_empty() {
             return Err(not_onnx("its graph has no output".into()));
         }
@@ -143,6 +144,15 @@ impl FloatModel {
             spread_slopes(graph);
         }
         for node in &graph.node {
+            // tract ignores this attribute of operator set 25.
+            let crd = node.attribute.iter().any(|a| a.name == "mode" && a.s == b"CRD"[..]);
+            if node.op_type == "SpaceToDepth" && crd {
+                return Err(OnnxError::Unsupported {
+                    node: node_name(node),
+                    operator: node.op_type.clone(),
+                    reason: "mode CRD".into(),
+                });
+            }
             if !onnx.op_register.0.contains_key(&node.op_type) {
                 return Err(OnnxError::Unsupported {
                     node: node_name(node),
@@ -170,11 +180,8 @@ impl FloatModel {
         if let Some(missing) = parsed.unresolved_inputs.first() {
             return Err(OnnxError::Invalid { reason: format!("nothing produces `{missing}`") });
         }
-        let typed = parsed
-            .model
-            .into_typed()
-            .and_then(TypedModel::into_decluttered)
-            .map_err(invalid)?;
+        let typed =
+            parsed.model.into_typed().and_then(TypedModel::into_decluttered).map_err(invalid)?;
         let (mut net, dropped) = lower(&typed, origins, options.logits_of_final_softmax)?;
         simplify(&mut net, origins)?;
         let mut outputs = Vec::new();
@@ -188,8 +195,7 @@ impl FloatModel {
                 dtype: format!("{:?}", fact.datum_type),
             });
         }
-        let input_types: Vec<DatumType> =
-            net.inputs.iter().map(|i| net.nodes[*i].dtype).collect();
+        let input_types: Vec<DatumType> = net.inputs.iter().map(|i| net.nodes[*i].dtype).collect();
         let inputs = net
             .inputs
             .iter()
@@ -206,8 +212,8 @@ impl FloatModel {
                 net.nodes[id].name.clone_from(&output.name);
             }
         }
-        let runnable =
-            typed.into_optimized().and_then(|m| m.into_runnable()).map_err(invalid)?;
+        net.name_uniquely();
+        let runnable = typed.into_optimized().and_then(|m| m.into_runnable()).map_err(invalid)?;
         Ok(Self { name, runnable, input_types, inputs, outputs, dropped, net })
     }
 
@@ -352,6 +358,23 @@ fn explain(error: &TractError, origins: &Origins) -> OnnxError {
     OnnxError::Invalid { reason }
 }
 
+/// All names that messages may show.
+fn names(graph: &GraphProto) -> impl Iterator<Item = &String> {
+    let nodes = graph.node.iter().flat_map(|n| [&n.name, &n.op_type].into_iter().chain(&n.output));
+    let tensors = graph.input.iter().chain(&graph.output).map(|i| &i.name);
+    let symbols = graph.input.iter().flat_map(|i| {
+        let dims = match i.r#type.as_ref().and_then(|t| t.value.as_ref()) {
+            Some(Value::TensorType(t)) => t.shape.as_ref().map(|s| s.dim.as_slice()),
+            None => None,
+        };
+        dims.unwrap_or(&[]).iter().filter_map(|d| match &d.value {
+            Some(Dim::DimParam(s)) => Some(s),
+            _ => None,
+        })
+    });
+    nodes.chain(tensors).chain(graph.initializer.iter().map(|t| &t.name)).chain(symbols)
+}
+
 fn node_name(node: &NodeProto) -> String {
     if node.name.is_empty() {
         node.output.first().cloned().unwrap_or_default()
@@ -361,7 +384,10 @@ fn node_name(node: &NodeProto) -> String {
 }
 
 /// Inputs given a value become initializers.
-fn fix_constants(graph: &mut GraphProto, constants: &BTreeMap<String, ArrayD<f64>>) -> Result<(), OnnxError> {
+fn fix_constants(
+    graph: &mut GraphProto,
+    constants: &BTreeMap<String, ArrayD<f64>>,
+) -> Result<(), OnnxError> {
     for (name, array) in constants {
         let Some(input) = graph.input.iter().find(|i| i.name == *name) else {
             let got = array.shape().to_vec();
@@ -390,25 +416,44 @@ fn fix_constants(graph: &mut GraphProto, constants: &BTreeMap<String, ArrayD<f64
 }
 
 /// Gives every free dimension of every input a value.
-fn fix_dimensions(graph: &mut GraphProto, shapes: &BTreeMap<String, Vec<usize>>) -> Result<(), OnnxError> {
+fn fix_dimensions(
+    graph: &mut GraphProto,
+    shapes: &BTreeMap<String, Vec<usize>>,
+) -> Result<(), OnnxError> {
     let fixed: Vec<String> = graph.initializer.iter().map(|i| i.name.clone()).collect();
-    let mut used: Vec<&String> = Vec::new();
+    let known = |name: &String| {
+        graph.input.iter().filter(|i| !fixed.contains(&i.name)).any(|input| {
+            let symbols = match input.r#type.as_ref().and_then(|t| t.value.as_ref()) {
+                Some(Value::TensorType(t)) => t.shape.iter().flat_map(|s| &s.dim),
+                None => return input.name == *name,
+            };
+            let symbol = |d: &tract_onnx::pb::tensor_shape_proto::Dimension| {
+                matches!(&d.value, Some(Dim::DimParam(s)) if s == name)
+            };
+            input.name == *name || symbols.into_iter().any(symbol)
+        })
+    };
+    if let Some((name, got)) = shapes.iter().find(|(name, _)| !known(name)) {
+        let reason = "the model has no input or free dimension of that name".to_string();
+        return Err(OnnxError::BadShape { name: name.clone(), got: got.clone(), reason });
+    }
     for input in &mut graph.input {
         if fixed.contains(&input.name) {
             continue;
         }
-        let Some(Value::TensorType(tensor)) = input.r#type.as_mut().and_then(|t| t.value.as_mut()) else {
+        let Some(Value::TensorType(tensor)) = input.r#type.as_mut().and_then(|t| t.value.as_mut())
+        else {
             let reason = format!("input `{}` is no tensor", input.name);
             return Err(OnnxError::Invalid { reason });
         };
-        let given = shapes.get_key_value(&input.name);
+        let given = shapes.get(&input.name);
         let bad = |reason: &str, got: &[usize]| OnnxError::BadShape {
             name: input.name.clone(),
             got: got.to_vec(),
             reason: reason.to_string(),
         };
         if tensor.shape.is_none() {
-            let Some((_, dims)) = given else {
+            let Some(dims) = given else {
                 return Err(OnnxError::FreeDimension {
                     input: input.name.clone(),
                     dimension: "?".into(),
@@ -430,8 +475,7 @@ fn fix_dimensions(graph: &mut GraphProto, shapes: &BTreeMap<String, Vec<usize>>)
                 _ => if axis == 0 { "1" } else { "64" }.to_string(),
             })
             .collect();
-        if let Some((key, list)) = given {
-            used.push(key);
+        if let Some(list) = given {
             if list.len() != dims.dim.len() {
                 return Err(bad(&format!("the input has {} dimensions", dims.dim.len()), list));
             }
@@ -443,19 +487,21 @@ fn fix_dimensions(graph: &mut GraphProto, shapes: &BTreeMap<String, Vec<usize>>)
                 _ => (None, "?".into()),
             };
             let wanted = match given {
-                Some((_, list)) => Some(list[axis]),
-                None => shapes.get_key_value(&symbol).and_then(|(key, list)| {
-                    used.push(key);
-                    list.first().copied()
-                }),
+                Some(list) => Some(list[axis]),
+                None => shapes.get(&symbol).and_then(|list| list.first().copied()),
             };
             let value = match (known, wanted) {
                 (Some(k), Some(w)) if k != w => {
-                    return Err(bad(&format!("dimension {axis} is {k} in the model"), given.map_or(&[], |(_, l)| l)));
+                    return Err(bad(
+                        &format!("dimension {axis} is {k} in the model"),
+                        given.map_or(&[], |l| l),
+                    ));
                 }
                 (Some(k), _) => k,
                 (None, Some(w)) if w > 0 && w <= MAX_ELEMENTS => w,
-                (None, Some(w)) => return Err(bad(&format!("{w} is no usable size"), given.map_or(&[], |(_, l)| l))),
+                (None, Some(w)) => {
+                    return Err(bad(&format!("{w} is no usable size"), given.map_or(&[], |l| l)))
+                }
                 (None, None) if axis == 0 => 1,
                 (None, None) => {
                     return Err(OnnxError::FreeDimension {
@@ -478,12 +524,12 @@ fn fix_dimensions(graph: &mut GraphProto, shapes: &BTreeMap<String, Vec<usize>>)
             .collect();
         let count = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
         if count.is_none_or(|n| n > MAX_ELEMENTS) {
-            return Err(OnnxError::TooLarge { name: input.name.clone(), shape, limit: MAX_ELEMENTS });
+            return Err(OnnxError::TooLarge {
+                name: input.name.clone(),
+                shape,
+                limit: MAX_ELEMENTS,
+            });
         }
-    }
-    if let Some((name, got)) = shapes.iter().find(|(name, _)| !used.contains(name)) {
-        let reason = "the model has no input or free dimension of that name".to_string();
-        return Err(OnnxError::BadShape { name: name.clone(), got: got.clone(), reason });
     }
     Ok(())
 }
@@ -503,7 +549,8 @@ fn spread_slopes(graph: &mut GraphProto) {
             continue;
         }
         let (rank, slope) = (rank_of(graph, x).unwrap_or(4), slope.clone());
-        for tensor in graph.initializer.iter_mut().filter(|t| t.name == slope && t.dims.len() == 1) {
+        for tensor in graph.initializer.iter_mut().filter(|t| t.name == slope && t.dims.len() == 1)
+        {
             tensor.dims.resize(rank.saturating_sub(1).max(1), 1);
         }
         for input in graph.input.iter_mut().filter(|i| i.name == slope) {
@@ -515,9 +562,14 @@ fn spread_slopes(graph: &mut GraphProto) {
 /// Only 32-bit floats, integers and booleans.
 fn check_types(graph: &GraphProto) -> Result<(), OnnxError> {
     let refuse = |name: &str, code: i32| match DataType::try_from(code) {
-        Ok(t @ (DataType::Float16 | DataType::Bfloat16 | DataType::Double | DataType::String | DataType::Complex64 | DataType::Complex128)) => {
-            Err(OnnxError::ElementType { name: name.to_string(), dtype: format!("{t:?}") })
-        }
+        Ok(
+            t @ (DataType::Float16
+            | DataType::Bfloat16
+            | DataType::Double
+            | DataType::String
+            | DataType::Complex64
+            | DataType::Complex128),
+        ) => Err(OnnxError::ElementType { name: name.to_string(), dtype: format!("{t:?}") }),
         _ => Ok(()),
     };
     for input in &graph.input {

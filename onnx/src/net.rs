@@ -3,7 +3,7 @@
 //! Nodes are in execution order after [`Net::compact`]. Everything is `f32`, row-major; types other
 //! than floats (booleans, indices) are represented by floats and remembered in [`Node::dtype`].
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use tract_onnx::tract_core::internal::{DatumType, Tensor, TypedOp};
 
@@ -214,8 +214,16 @@ impl Net {
     }
 
     /// Appends a node named after another.
-    pub fn derive(&mut self, like: &Node, suffix: &str, shape: Vec<usize>, op: Op, inputs: Vec<NodeId>) -> NodeId {
-        let name = if suffix.is_empty() { like.name.clone() } else { format!("{}.{suffix}", like.name) };
+    pub fn derive(
+        &mut self,
+        like: &Node,
+        suffix: &str,
+        shape: Vec<usize>,
+        op: Op,
+        inputs: Vec<NodeId>,
+    ) -> NodeId {
+        let name =
+            if suffix.is_empty() { like.name.clone() } else { format!("{}.{suffix}", like.name) };
         let operator = like.operator.clone();
         let dtype = DatumType::F32;
         self.push(Node { name, operator, shape, dtype, op, inputs })
@@ -250,6 +258,25 @@ impl Net {
         }
     }
 
+    /// The last node of a name keeps it; others get a number.
+    pub fn name_uniquely(&mut self) {
+        let mut taken: HashSet<String> =
+            self.inputs.iter().map(|i| self.nodes[*i].name.clone()).collect();
+        for id in (0..self.nodes.len()).rev() {
+            if self.inputs.contains(&id) {
+                continue;
+            }
+            let base = self.nodes[id].name.clone();
+            let mut name = base.clone();
+            let mut number = 1;
+            while !taken.insert(name.clone()) {
+                number += 1;
+                name = format!("{base}.{number}");
+            }
+            self.nodes[id].name = name;
+        }
+    }
+
     /// Drops what no output needs, and sorts into execution order. Inputs stay.
     pub fn compact(&mut self) {
         let mut order = Vec::with_capacity(self.nodes.len());
@@ -270,7 +297,8 @@ impl Net {
         for (new, old) in order.iter().enumerate() {
             place[*old] = new;
         }
-        let mut old: Vec<Option<Node>> = std::mem::take(&mut self.nodes).into_iter().map(Some).collect();
+        let mut old: Vec<Option<Node>> =
+            std::mem::take(&mut self.nodes).into_iter().map(Some).collect();
         for id in order {
             if let Some(mut node) = old[id].take() {
                 node.inputs.iter_mut().for_each(|i| *i = place[*i]);
@@ -304,7 +332,8 @@ impl Constants {
 
     /// Combines two, element by element.
     pub fn zip(&self, other: &Self, f: impl Fn(f32, f32) -> f32) -> Self {
-        let shape: Vec<usize> = self.shape.iter().zip(&other.shape).map(|(a, b)| *a.max(b)).collect();
+        let shape: Vec<usize> =
+            self.shape.iter().zip(&other.shape).map(|(a, b)| *a.max(b)).collect();
         let (a, b) = (self.expand(&shape), other.expand(&shape));
         Self { values: a.into_iter().zip(b).map(|(a, b)| f(a, b)).collect(), shape }
     }
@@ -319,7 +348,8 @@ impl Constants {
         if let Some(v) = self.as_uniform() {
             return Some(vec![v; extent]);
         }
-        let full: Vec<usize> = (0..self.shape.len()).map(|a| if a == axis { extent } else { self.shape[a] }).collect();
+        let full: Vec<usize> =
+            (0..self.shape.len()).map(|a| if a == axis { extent } else { self.shape[a] }).collect();
         let values = self.expand(&full);
         let inner: usize = full[axis + 1..].iter().product();
         let mut out = vec![f32::NAN; extent];

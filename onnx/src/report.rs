@@ -4,12 +4,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use veristar_model::{interpret, Graph, TensorId};
 
-use crate::{
-    dataset::Dataset,
-    error::OnnxError,
-    load::FloatModel,
-    net::NodeId,
-};
+use crate::{dataset::Dataset, error::OnnxError, load::FloatModel, net::NodeId};
 
 /// Rows that per-layer errors are measured on; outputs are measured on all.
 const LAYER_ROWS: usize = 16;
@@ -161,7 +156,8 @@ pub fn evaluate(model: &FloatModel, graph: &Graph, data: &Dataset) -> Result<Rep
         .enumerate()
         .filter_map(|(id, node)| {
             let produced = |t: &TensorId| graph.nodes.iter().any(|n| n.output == *t);
-            let tensor = graph.tensors.iter().position(|t| t.name == node.name && t.shape == node.shape);
+            let tensor =
+                graph.tensors.iter().position(|t| t.name == node.name && t.shape == node.shape);
             tensor.filter(produced).map(|t| (id, t))
         })
         .collect();
@@ -179,7 +175,8 @@ pub fn evaluate(model: &FloatModel, graph: &Graph, data: &Dataset) -> Result<Rep
                 let t = &graph.tensors[tensor];
                 Sums::of(&float[node], integers[tensor].iter().map(|q| t.dequantise(*q)))
             };
-            let outputs = net.outputs.iter().zip(&graph.outputs).map(|(n, t)| compare(*n, *t)).collect();
+            let outputs =
+                net.outputs.iter().zip(&graph.outputs).map(|(n, t)| compare(*n, *t)).collect();
             let layers = match row < LAYER_ROWS {
                 true => layers.iter().map(|(n, t)| compare(*n, *t)).collect(),
                 false => Vec::new(),
@@ -212,10 +209,7 @@ pub fn evaluate(model: &FloatModel, graph: &Graph, data: &Dataset) -> Result<Rep
     }
     let single = model.outputs()[deciding].shape.iter().product::<usize>() == 1;
     let integer = model.outputs()[deciding].dtype.starts_with(['I', 'U', 'B', 'T']);
-    let accuracy = data
-        .labels
-        .as_ref()
-        .map(|labels| accuracy(labels, &decisions, single, integer));
+    let accuracy = data.labels.as_ref().map(|labels| accuracy(labels, &decisions, single, integer));
     Ok(Report {
         rows: data.len() - refused.as_ref().map_or(0, |r| r.rows),
         refused,
@@ -261,7 +255,12 @@ fn decide(values: &[f64]) -> f64 {
 }
 
 /// A single probability decides at 0.5, a single logit at 0; an integer output is the class.
-fn accuracy(labels: &[i64], decisions: &[Option<(f64, f64)>], single: bool, integer: bool) -> Accuracy {
+fn accuracy(
+    labels: &[i64],
+    decisions: &[Option<(f64, f64)>],
+    single: bool,
+    integer: bool,
+) -> Accuracy {
     let seen: Vec<f64> = decisions.iter().flatten().map(|d| d.0).collect();
     let probability = seen.iter().all(|v| (0.0..=1.0).contains(v));
     let class = |v: f64| -> i64 {
@@ -272,7 +271,8 @@ fn accuracy(labels: &[i64], decisions: &[Option<(f64, f64)>], single: bool, inte
         }
     };
     let share = |hit: &dyn Fn(i64, &(f64, f64)) -> bool| {
-        let hits = labels.iter().zip(decisions).filter(|(l, d)| d.as_ref().is_some_and(|d| hit(**l, d)));
+        let hits =
+            labels.iter().zip(decisions).filter(|(l, d)| d.as_ref().is_some_and(|d| hit(**l, d)));
         hits.count() as f64 / labels.len().max(1) as f64
     };
     Accuracy {

@@ -13,7 +13,7 @@ use std::{
 
 use ndarray::{ArrayD, IxDyn};
 use prost::Message;
-use tract_onnx::{pb, prelude::*};
+use tract_onnx::pb;
 use veristar_model::interpret;
 use veristar_onnx::{
     dataset::Dataset, load::FloatModel, quantise, report::quantise_inputs, LoadOptions, OnnxError,
@@ -30,9 +30,7 @@ fn read_tensor(path: &Path) -> Option<(String, ArrayD<f64>)> {
 }
 
 fn tensors(dir: &Path, kind: &str) -> Vec<(String, ArrayD<f64>)> {
-    (0..)
-        .map_while(|i| read_tensor(&dir.join(format!("test_data_set_0/{kind}_{i}.pb"))))
-        .collect()
+    (0..).map_while(|i| read_tensor(&dir.join(format!("test_data_set_0/{kind}_{i}.pb")))).collect()
 }
 
 /// Loads; inputs after the first are fixed to the case's values if the model needs it.
@@ -51,8 +49,9 @@ fn load(dir: &Path, inputs: &mut Vec<(String, ArrayD<f64>)>) -> Result<FloatMode
 }
 
 fn run(dir: &Path) -> Result<(), String> {
-    let proto = pb::ModelProto::decode(&*std::fs::read(dir.join("model.onnx")).map_err(|e| e.to_string())?)
-        .map_err(|e| e.to_string())?;
+    let proto =
+        pb::ModelProto::decode(&*std::fs::read(dir.join("model.onnx")).map_err(|e| e.to_string())?)
+            .map_err(|e| e.to_string())?;
     let graph = proto.graph.ok_or("no graph")?;
     let fixed: Vec<&String> = graph.initializer.iter().map(|t| &t.name).collect();
     let names: Vec<String> =
@@ -69,7 +68,8 @@ fn run(dir: &Path) -> Result<(), String> {
     let quantised =
         quantise(&model, &data, &QuantiseOptions::default()).map_err(|e| e.to_string())?;
     let graph = &quantised.graph;
-    let values = interpret::run(graph, &quantise_inputs(graph, &flat)).map_err(|e| e.to_string())?;
+    let values =
+        interpret::run(graph, &quantise_inputs(graph, &flat)).map_err(|e| e.to_string())?;
     for (position, (id, (_, expected))) in graph.outputs.iter().zip(&expected).enumerate() {
         let t = &graph.tensors[*id];
         let mut got: Vec<f32> = values[*id].iter().map(|q| t.dequantise(*q) as f32).collect();
@@ -106,7 +106,10 @@ fn cases_pass() {
         let name = case.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match run(case) {
             Ok(()) => passed += 1,
-            Err(reason) => println!("FAIL {name}: {}", reason.split("; supported are").next().unwrap_or_default()),
+            Err(reason) => println!(
+                "FAIL {name}: {}",
+                reason.split("; supported are").next().unwrap_or_default()
+            ),
         }
     }
     println!("{passed} of {} cases pass", cases.len());

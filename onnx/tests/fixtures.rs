@@ -26,7 +26,6 @@ fn check(name: &str, options: &LoadOptions) -> Report {
         quantised.graph.tables.len(),
         quantised.graph.tables.iter().map(|t| t.values.len()).sum::<usize>(),
     );
-    if std::env::var("DUMP").is_ok() { for n in &quantised.graph.nodes { println!("   {} {} {:?} {:?}", n.name, format!("{:?}", n.op).chars().take(150).collect::<String>(), n.inputs, quantised.graph.tensors[n.output].shape); } for t in &quantised.graph.tables { println!("  T {} {} {}", t.name, t.first, t.values.len()); } for l in &report.layers { println!("  L {} {} {:.4} {:.5}", l.name, l.operator, l.max_value, l.max_abs);} }
     let accuracy = report.accuracy.clone().unwrap();
     assert!((accuracy.float - accuracy.quantised).abs() <= 0.005, "{accuracy:?}");
     report

@@ -9,7 +9,7 @@ use tracing::instrument;
 use veristar_air::program::Program;
 use veristar_air::{compile, Options};
 use veristar_model::{Graph, TensorId};
-use veristar_security::{reserved_rows, Preset};
+use veristar_security::{reserved_rows, Preset, LOG_LOW};
 use veristar_verifier::bytes::{check_header, header, Reader};
 use veristar_verifier::{FormatError, Key};
 
@@ -45,7 +45,7 @@ pub struct SetupOptions {
 /// The graph is not usable, or too large.
 #[instrument(skip_all, name = "setup")]
 pub fn setup(graph: Graph, options: &SetupOptions) -> Result<Package, ProveError> {
-    let program = compile(&graph, &compile_options(options.preset, options.batch, &options.public))?;
+    let program = compile_for(&graph, options.preset, options.batch, &options.public)?;
     let architecture = architecture(&graph);
     let mut key = Key {
         name: graph.name.clone(),
@@ -70,9 +70,25 @@ pub fn architecture(graph: &Graph) -> [u8; 32] {
     *blake3::hash(&bytes).as_bytes()
 }
 
-fn compile_options(preset: Preset, batch: usize, public: &BTreeSet<TensorId>) -> Options {
-    let reserved = reserved_rows(&preset.parameters());
-    Options { batch, reserved, public: public.clone() }
+/// Compiles with the rows reserved that the preset asks for at the resulting height. A preset may
+/// have other parameters for low tables than for tall ones: low ones are tried first.
+fn compile_for(
+    graph: &Graph,
+    preset: Preset,
+    batch: usize,
+    public: &BTreeSet<TensorId>,
+) -> Result<Program, ProveError> {
+    let reserved_at = |log_height| reserved_rows(&preset.parameters(log_height));
+    let mut reserved = reserved_at(LOG_LOW);
+    loop {
+        let program = compile(graph, &Options { batch, reserved, public: public.clone() })?;
+        let needed = reserved_at(program.layout.log_height());
+        // Reserving more rows never makes tables lower, so this ends.
+        if needed <= reserved {
+            return Ok(program);
+        }
+        reserved = needed;
+    }
 }
 
 impl Package {
@@ -95,7 +111,7 @@ impl Package {
             tensors(&self.graph.inputs, true).into_iter().collect();
         public.extend(tensors(&self.graph.outputs, false));
         let batch = self.key.layout.batch as usize;
-        let program = compile(&self.graph, &compile_options(self.key.preset, batch, &public))?;
+        let program = compile_for(&self.graph, self.key.preset, batch, &public)?;
         match program.layout == self.key.layout {
             true => Ok(program),
             false => Err(ProveError::Mismatch),

@@ -22,4 +22,4 @@ mod parameters;
 pub use account::{
     accept, account, Account, Bits, Insecure, Sizes, CONSTRAINT_DEGREE, MINIMUM_CONJECTURED_BITS,
 };
-pub use parameters::{reserved_rows, Parameters, Preset};
+pub use parameters::{reserved_rows, Parameters, Preset, LOG_LOW};

@@ -20,34 +20,28 @@ pub struct Parameters {
 /// A named set of parameters. A key names its preset; a proof brings none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Preset {
-    /// Quick to prove: blow-up 2.
+    /// Quick to prove: blow-up 2, or 4 where tables are low enough for the proof's length, not
+    /// the proving time, to be what is felt.
     Fast,
-    /// Short proofs: blow-up 16.
+    /// Short proofs: blow-up 32.
     Compact,
 }
+
+/// Tables of at most `2^LOG_LOW` rows count as low.
+pub const LOG_LOW: u32 = 13;
 
 impl Preset {
     /// Every preset.
     pub const ALL: [Preset; 2] = [Preset::Fast, Preset::Compact];
 
-    /// Its parameters.
-    pub const fn parameters(self) -> Parameters {
-        match self {
-            Preset::Fast => Parameters {
-                log_blowup: 1,
-                queries: 80,
-                pow_bits: 16,
-                fold_step: 3,
-                log_last_layer: 2,
-            },
-            Preset::Compact => Parameters {
-                log_blowup: 4,
-                queries: 19,
-                pow_bits: 20,
-                fold_step: 3,
-                log_last_layer: 2,
-            },
-        }
+    /// Its parameters when the tallest table has `2^log_height` rows.
+    pub const fn parameters(self, log_height: u32) -> Parameters {
+        let (log_blowup, queries, pow_bits) = match self {
+            Preset::Fast if log_height <= LOG_LOW => (2, 41, 16),
+            Preset::Fast => (1, 83, 16),
+            Preset::Compact => (5, 16, 18),
+        };
+        Parameters { log_blowup, queries, pow_bits, fold_step: 3, log_last_layer: 4 }
     }
 
     /// The name used on the command line.

@@ -59,6 +59,12 @@ pub enum VerifyError {
     /// The key cannot be used.
     #[error("the key is unusable: {0}")]
     Key(&'static str),
+    /// Proofs under the key would be weaker than the minimum.
+    #[error(transparent)]
+    Insecure(#[from] veristar_security::Insecure),
+    /// The out-of-domain point is one at which values cannot be opened (probability 2^-60).
+    #[error("the out-of-domain point is degenerate: prove again")]
+    Point,
     /// A public value is outside its tensor's range.
     #[error("public value {value} of '{tensor}' is outside its range {lo}..={hi}")]
     PublicRange {

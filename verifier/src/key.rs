@@ -10,9 +10,11 @@ use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 use stwo::core::fri::FriConfig;
 use stwo::core::pcs::PcsConfig;
-use veristar_air::chips::Constraints;
+use crate::proof::COMPOSITION_COLUMNS;
+use veristar_air::chips::{Chip, Constraints};
 use veristar_air::program::Layout;
-use veristar_security::{reserved_rows, Preset};
+use veristar_air::survey::survey;
+use veristar_security::{accept, account, reserved_rows, Account, Parameters, Preset, Sizes};
 
 const MAGIC: &[u8; 8] = b"VERISTRK";
 /// Version of the key format.
@@ -81,9 +83,50 @@ impl Key {
         *blake3::hash(&self.to_bytes()).as_bytes()
     }
 
+    /// Parameters of the proofs.
+    pub fn parameters(&self) -> Parameters {
+        self.preset.parameters(self.layout.log_height())
+    }
+
+    /// Sizes on which bits of security depend.
+    pub fn sizes(&self) -> Sizes {
+        let tables = self.layout.instances.iter().map(|i| (survey(&i.chip), 1u64 << i.log_size));
+        let mut sizes = Sizes {
+            log_height: self.layout.log_height(),
+            columns: self.layout.program_columns().log_sizes.len() as u64 + COMPOSITION_COLUMNS as u64,
+            constraints: 0,
+            lookups: self.layout.public.iter().map(|t| t.addresses.len() as u64).sum(),
+            degree_in_t_r: 0,
+        };
+        for ((survey, rows), instance) in tables.zip(&self.layout.instances) {
+            let shape = survey.shape;
+            // A column that is also opened at the row before counts three times: stwo adds a
+            // sample for the period of a lower table.
+            let before = |flags: &[bool]| flags.iter().filter(|f| **f).count() as u64;
+            let opened = (shape.weights + shape.values) as u64
+                + 4 * (shape.evaluations + shape.sums()) as u64
+                + 2 * before(&survey.values_before)
+                + 8 * (before(&survey.evaluations_before) + before(&survey.sums_before));
+            sizes.columns += opened;
+            sizes.constraints += survey.names.len() as u64;
+            sizes.lookups += rows * shape.lookups as u64;
+            // Positions are exponents of t, outputs of r: a compiled program has no more of them
+            // than elements evaluated and weights placed.
+            if let Chip::Horner(_) | Chip::Weights(_) = instance.chip {
+                sizes.degree_in_t_r += rows * instance.chip.width() as u64;
+            }
+        }
+        sizes
+    }
+
+    /// Bits of security, source by source.
+    pub fn security(&self) -> Account {
+        account(&self.parameters(), &self.sizes())
+    }
+
     /// The commitment scheme's configuration.
     pub fn config(&self) -> PcsConfig {
-        let p = self.preset.parameters();
+        let p = self.parameters();
         PcsConfig {
             pow_bits: p.pow_bits,
             fri_config: FriConfig::new(p.log_last_layer, p.log_blowup, p.queries, p.fold_step),
@@ -93,7 +136,7 @@ impl Key {
 
     fn check(&self) -> Result<(), VerifyError> {
         let layout = &self.layout;
-        let parameters = self.preset.parameters();
+        let parameters = self.parameters();
         let sound = |condition: bool, reason: &'static str| match condition {
             true => Ok(()),
             false => Err(VerifyError::Key(reason)),
@@ -103,8 +146,8 @@ impl Key {
             "it has no table or too many",
         )?;
         sound(
-            layout.reserved as usize == reserved_rows(&parameters),
-            "its reserved rows do not suit its preset",
+            layout.reserved as usize >= reserved_rows(&parameters),
+            "it reserves too few rows for its preset",
         )?;
         let mut lookups = 0u64;
         for instance in &layout.instances {
@@ -128,6 +171,7 @@ impl Key {
             sound(tensor.scale.is_finite() && tensor.scale > 0.0, "a scale is not positive")?;
         }
         sound(layout.constants.len() <= limit::CONSTANTS, "it has too many constants")?;
+        accept(self.preset, &self.sizes())?;
         // No multiplicity may reach the characteristic: lookups and reads are all counted here.
         let reads: u64 = layout.constants.iter().map(|c| u64::from(c.reads)).sum();
         let total = lookups.saturating_add(reads).saturating_add(public as u64);

@@ -156,7 +156,7 @@ impl Proof {
         }
         r.section("opened values");
         let opened = r.u32()? as usize;
-        if opened > key.preset.parameters().queries {
+        if opened > key.parameters().queries {
             return Err(r.malformed());
         }
         let mut queried = Vec::new();
@@ -176,7 +176,7 @@ impl Proof {
                 path: r.list(32, Reader::hash)?,
             })
         })?;
-        let coefficients = 1usize << key.preset.parameters().log_last_layer;
+        let coefficients = 1usize << key.parameters().log_last_layer;
         let last_layer = r.items(coefficients, 16, Reader::qm31)?;
         r.end()?;
         let key = named;
@@ -223,8 +223,12 @@ impl Proof {
         })
     }
 
-    /// The low-degree part, as stwo's verifier takes it.
-    pub(crate) fn fri(&self) -> Option<FriProof<Hasher>> {
+    /// The low-degree part, as stwo's verifier takes it; `None` unless the last layer has
+    /// `coefficients` coefficients (stwo asserts a power of two).
+    pub(crate) fn fri(&self, coefficients: usize) -> Option<FriProof<Hasher>> {
+        if self.last_layer.len() != coefficients {
+            return None;
+        }
         let layer = |layer: &Layer| FriLayerProof {
             fri_witness: layer.evaluations.clone(),
             decommitment: MerkleDecommitmentLifted { hash_witness: layer.path.clone() },

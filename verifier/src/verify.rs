@@ -131,6 +131,10 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
     mix(channel, composition);
     let log_degree = layout.log_height();
     let point = CirclePoint::<QM31>::get_random_point(channel);
+    // Openings divide by the point's second coordinates over the complex subfield.
+    if point.x.1.is_zero() || point.y.1.is_zero() {
+        return Err(VerifyError::Point);
+    }
     let tables = components(layout, &Arc::new(challenges), &proof.claims);
     let tables = Components {
         components: tables.iter().map(|table| table as &dyn Component).collect(),
@@ -156,7 +160,8 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
     // Step 7.
     channel.mix_felts(&samples.clone().flatten_cols());
     let quotient_coefficient = channel.draw_secure_felt();
-    let fri_proof = proof.fri().ok_or(VerifyError::Shape)?;
+    let coefficients = 1 << config.fri_config.log_last_layer_degree_bound;
+    let fri_proof = proof.fri(coefficients).ok_or(VerifyError::Shape)?;
     let bound = CirclePolyDegreeBound::new(log_degree);
     let mut fri = FriVerifier::<Blake2sMerkleChannel>::commit(
         channel,

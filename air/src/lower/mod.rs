@@ -16,6 +16,9 @@ use crate::program::{Garbage, Program, PublicTensor};
 use alloc::{collections::BTreeSet, string::ToString, vec::Vec};
 use veristar_model::{bounds, view, Graph, Node, Op, Tensor, TensorId};
 
+/// Most bits of an input: its range table has an entry for every value.
+const INPUT_BITS: u32 = 20;
+
 /// What a compilation may choose.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -68,12 +71,16 @@ impl<'a> Lowering<'a> {
     fn input(&mut self, id: TensorId) -> Result<(), AirError> {
         let tensor = self.tensor(id)?;
         let start = self.own(id)?;
-        let span = i128::from(tensor.range.hi) - i128::from(tensor.range.lo);
-        let bits = (0..24).find(|b| span < 1 << b);
+        // The range table proves a power of two of values: it must be exactly the declared range,
+        // on which all bounds rest.
+        let values = i128::from(tensor.range.hi) - i128::from(tensor.range.lo) + 1;
+        let bits = (0..=INPUT_BITS).find(|bits| values == 1 << bits);
         let (Some(bits), Ok(low)) = (bits, i32::try_from(tensor.range.lo)) else {
-            return Err(AirError::Unsupported {
-                node: tensor.name.clone(),
-                what: "an input may span at most 2^24 values: lower its precision".to_string(),
+            return Err(AirError::InputRange {
+                tensor: tensor.name.clone(),
+                lo: tensor.range.lo,
+                hi: tensor.range.hi,
+                limit: INPUT_BITS,
             });
         };
         let end = start + (tensor.len() * self.batch) as u32;

@@ -36,7 +36,8 @@ impl Lowering<'_> {
             let exact = to.is_float() || from == to || (to.is_integer() && !from.is_float());
             if !exact && to != bool::datum_type() {
                 let op: Box<dyn TypedOp> = node.op.clone();
-                let new = self.emit(id, "", shape, Op::Pointwise(op, vec![Operand::Input(0)]), vec![x]);
+                let new =
+                    self.emit(id, "", shape, Op::Pointwise(op, vec![Operand::Input(0)]), vec![x]);
                 self.net.nodes[new].dtype = to;
                 return Ok(new);
             }
@@ -44,7 +45,8 @@ impl Lowering<'_> {
             self.net.nodes[new].dtype = if to.is_float() { f32::datum_type() } else { to };
             return Ok(new);
         }
-        let known = node.op_is::<TypedBinOp>() || node.op_is::<ElementWiseOp>() || node.op_is::<Iff>();
+        let known =
+            node.op_is::<TypedBinOp>() || node.op_is::<ElementWiseOp>() || node.op_is::<Iff>();
         if !known {
             return Err(self.unsupported(id, ""));
         }
@@ -85,17 +87,36 @@ impl Lowering<'_> {
         Ok(new)
     }
 
-    fn affine(&mut self, id: usize, suffix: &str, shape: &[usize], x: NodeId, mul: Constants, add: Constants) -> NodeId {
+    fn affine(
+        &mut self,
+        id: usize,
+        suffix: &str,
+        shape: &[usize],
+        x: NodeId,
+        mul: Constants,
+        add: Constants,
+    ) -> NodeId {
         // The constant may be larger than the tensor.
         let mut x = x;
         if self.net.nodes[x].shape != shape {
-            x = self.emit(id, "broadcast", shape.to_vec(), Op::View(crate::net::View::Broadcast), vec![x]);
+            x = self.emit(
+                id,
+                "broadcast",
+                shape.to_vec(),
+                Op::View(crate::net::View::Broadcast),
+                vec![x],
+            );
         }
         self.emit(id, suffix, shape.to_vec(), Op::Affine { mul, add }, vec![x])
     }
 
     /// A float operation with one constant operand, if it has a special form.
-    fn with_constant(&mut self, id: usize, op: &TypedBinOp, shape: &[usize]) -> Result<Option<NodeId>, OnnxError> {
+    fn with_constant(
+        &mut self,
+        id: usize,
+        op: &TypedBinOp,
+        shape: &[usize],
+    ) -> Result<Option<NodeId>, OnnxError> {
         let (x, t, constant_first) = match (self.value(id, 0)?, self.value(id, 1)?) {
             (Value::Node(x), Value::Const(t)) => (x, t, false),
             (Value::Const(t), Value::Node(x)) => (x, t, true),
@@ -120,7 +141,11 @@ impl Lowering<'_> {
         } else if mini.is::<Add>() {
             (one, c)
         } else if mini.is::<Sub>() || mini.is::<SubF>() {
-            if reverse { (one.map(|v| -v), c) } else { (one, c.map(|v| -v)) }
+            if reverse {
+                (one.map(|v| -v), c)
+            } else {
+                (one, c.map(|v| -v))
+            }
         } else if mini.is::<Mul>() {
             (c, zero)
         } else if mini.is::<Div>() && !constant_first && c.values.iter().all(|v| *v != 0.0) {
@@ -144,9 +169,20 @@ impl Lowering<'_> {
     }
 
     /// `max(x, -inf)` and `min(x, inf)` do nothing.
-    fn infinite(&mut self, id: usize, c: &Constants, op: &TypedBinOp, x: NodeId) -> Result<Option<NodeId>, OnnxError> {
+    fn infinite(
+        &mut self,
+        id: usize,
+        c: &Constants,
+        op: &TypedBinOp,
+        x: NodeId,
+    ) -> Result<Option<NodeId>, OnnxError> {
         match c.as_uniform() {
-            Some(v) if (op.0.is::<Max>() && v == f32::NEG_INFINITY) || (op.0.is::<Min>() && v == f32::INFINITY) => Ok(Some(x)),
+            Some(v)
+                if (op.0.is::<Max>() && v == f32::NEG_INFINITY)
+                    || (op.0.is::<Min>() && v == f32::INFINITY) =>
+            {
+                Ok(Some(x))
+            }
             Some(v) if !v.is_nan() => Ok(None),
             _ => Err(self.unsupported(id, "with a constant that is not finite")),
         }

@@ -48,7 +48,12 @@ impl Lowering<'_> {
         Ok(None)
     }
 
-    fn constant_operand(&self, id: usize, input: usize, what: &str) -> Result<Arc<Tensor>, OnnxError> {
+    fn constant_operand(
+        &self,
+        id: usize,
+        input: usize,
+        what: &str,
+    ) -> Result<Arc<Tensor>, OnnxError> {
         match self.value(id, input)? {
             Value::Const(t) => Ok(t),
             Value::Node(_) => Err(self.unsupported(id, &format!("its {what} is not constant"))),
@@ -98,7 +103,7 @@ impl Lowering<'_> {
             return Err(self.unsupported(id, "its input is a constant"));
         };
         let (has_n, c_last) = (spec.data_format.has_n(), spec.data_format.c_is_last());
-        let mut x = self.to_channels_first(id, x, has_n, c_last);
+        let mut x = self.channels_first(id, x, has_n, c_last);
         let shape = self.net.nodes[x].shape.clone();
         let hw = &shape[2..];
         let padding = spec.computed_padding(hw);
@@ -117,9 +122,13 @@ impl Lowering<'_> {
         }
         let mut input: Vec<usize> = shape.clone();
         if hw.len() == 1 {
-            for (list, unit) in
-                [(&mut kernel, 1), (&mut stride, 1), (&mut dilation, 1), (&mut before, 0), (&mut after, 0)]
-            {
+            for (list, unit) in [
+                (&mut kernel, 1),
+                (&mut stride, 1),
+                (&mut dilation, 1),
+                (&mut before, 0),
+                (&mut after, 0),
+            ] {
                 list.insert(0, unit);
             }
             plane.insert(0, 1);
@@ -144,7 +153,9 @@ impl Lowering<'_> {
             x = self.transpose(id, x, vec![0, 2, 1, 3, 4, 5]);
             x = self.reshape(id, x, vec![n * depth, c * taps, h, w]);
             terms = channels * taps;
-            for list in [&mut kernel, &mut stride, &mut dilation, &mut before, &mut after, &mut plane] {
+            for list in
+                [&mut kernel, &mut stride, &mut dilation, &mut before, &mut after, &mut plane]
+            {
                 list.remove(0);
             }
         }
@@ -158,13 +169,14 @@ impl Lowering<'_> {
             pads: [before[0], before[1], after[0], after[1]],
             groups: op.group,
         };
-        let mut y = self.emit(id, "", vec![batch, outputs, plane[0], plane[1]], Op::Conv(conv), vec![x]);
+        let mut y =
+            self.emit(id, "", vec![batch, outputs, plane[0], plane[1]], Op::Conv(conv), vec![x]);
         if let Some(depth) = depth {
             y = self.reshape(id, y, vec![shape[0], depth, outputs, plane[0], plane[1]]);
             y = self.transpose(id, y, vec![0, 2, 1, 3, 4]);
         }
         y = self.reshape(id, y, full);
-        Ok(self.from_channels_first(id, y, has_n, c_last))
+        Ok(self.with_format(id, y, has_n, c_last))
     }
 
     fn deconv(&mut self, id: usize, op: &Deconv) -> Result<NodeId, OnnxError> {
@@ -176,12 +188,18 @@ impl Lowering<'_> {
         let kernel_tensor = self.constant_operand(id, 1, "kernel")?;
         let value = self.value(id, 0)?;
         let x = self.as_node(id, value)?;
-        let mut x = self.to_channels_first(id, x, has_n, c_last);
+        let mut x = self.channels_first(id, x, has_n, c_last);
         let shape = self.net.nodes[x].shape.clone();
         let hw = shape[2..].to_vec();
         let padding = spec
             .padding
-            .compute_for_deconv(&hw, &spec.kernel_shape, &spec.dilations(), &spec.strides(), &op.adjustments)
+            .compute_for_deconv(
+                &hw,
+                &spec.kernel_shape,
+                &spec.dilations(),
+                &spec.strides(),
+                &op.adjustments,
+            )
             .map_err(invalid)?;
         let (n, c) = (shape[0], shape[1]);
         let outputs = spec.output_channels;
@@ -192,7 +210,13 @@ impl Lowering<'_> {
         let flipped: Vec<f32> = weight.chunks(taps).flat_map(|k| k.iter().rev().copied()).collect();
         let mut axes: Vec<[usize; 5]> = (0..hw.len())
             .map(|a| {
-                [hw[a], spec.stride(a), (spec.kernel_shape[a] - 1) * spec.dilation(a), padding[a].pad_before, padding[a].deconvoluted]
+                [
+                    hw[a],
+                    spec.stride(a),
+                    (spec.kernel_shape[a] - 1) * spec.dilation(a),
+                    padding[a].pad_before,
+                    padding[a].deconvoluted,
+                ]
             })
             .collect();
         let mut kernel = spec.kernel_shape.to_vec();
@@ -231,7 +255,7 @@ impl Lowering<'_> {
         };
         let y = self.emit(id, "", vec![n, outputs, oh, ow], Op::Conv(conv), vec![x]);
         let y = self.reshape(id, y, full);
-        Ok(self.from_channels_first(id, y, has_n, c_last))
+        Ok(self.with_format(id, y, has_n, c_last))
     }
 
     fn select_range(&mut self, id: usize, x: NodeId, rows: usize, columns: usize) -> NodeId {
@@ -306,10 +330,8 @@ impl Lowering<'_> {
         let order: Vec<usize> = groups.iter().chain(&outputs).chain(&terms).copied().collect();
         let own = crate::index::strides(weight.shape());
         let extents: Vec<usize> = order.iter().map(|i| letters[*i].extent).collect();
-        let steps: Vec<isize> = order
-            .iter()
-            .map(|i| letters[*i].w.map_or(0, |a| own[a] as isize))
-            .collect();
+        let steps: Vec<isize> =
+            order.iter().map(|i| letters[*i].w.map_or(0, |a| own[a] as isize)).collect();
         let values = self.finite(id, to_f32(&weight).map_err(invalid)?)?;
         let weight: Vec<f32> = crate::index::walk(&extents, &steps, 0).map(|i| values[i]).collect();
 
@@ -317,7 +339,9 @@ impl Lowering<'_> {
         let n_axes: Vec<usize> = rows
             .iter()
             .copied()
-            .filter(|i| terms.first().or(groups.first()).is_some_and(|t| letters[*i].x < letters[*t].x))
+            .filter(|i| {
+                terms.first().or(groups.first()).is_some_and(|t| letters[*i].x < letters[*t].x)
+            })
             .collect();
         let p_axes: Vec<usize> = rows.iter().copied().filter(|i| !n_axes.contains(i)).collect();
         let as_conv = g > 1 || size(&p_axes) > 1;

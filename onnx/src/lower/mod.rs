@@ -108,7 +108,8 @@ pub fn lower(
         drop_softmax,
     };
     let order = model.eval_order().map_err(invalid)?;
-    let inputs: Vec<usize> = model.input_outlets().map_err(invalid)?.iter().map(|o| o.node).collect();
+    let inputs: Vec<usize> =
+        model.input_outlets().map_err(invalid)?.iter().map(|o| o.node).collect();
     for id in inputs.iter().copied() {
         lowering.input(id)?;
     }
@@ -123,7 +124,11 @@ pub fn lower(
         let id = match lowering.map.get(outlet).cloned() {
             Some(Lowered::Node(id)) => id,
             Some(Lowered::Const(t)) => lowering.constant(&name, &t)?,
-            None => return Err(OnnxError::Invalid { reason: format!("output {position} has no producer") }),
+            None => {
+                return Err(OnnxError::Invalid {
+                    reason: format!("output {position} has no producer"),
+                })
+            }
         };
         lowering.net.outputs.push(id);
     }
@@ -283,11 +288,17 @@ impl Lowering<'_> {
     }
 
     /// Appends a node that stands for (part of) tract node `id`.
-    fn emit(&mut self, id: usize, suffix: &str, shape: Vec<usize>, op: Op, inputs: Vec<NodeId>) -> NodeId {
+    fn emit(
+        &mut self,
+        id: usize,
+        suffix: &str,
+        shape: Vec<usize>,
+        op: Op,
+        inputs: Vec<NodeId>,
+    ) -> NodeId {
         let node = self.model.node(id);
-        let (_, operator) = self.origins.find(&node.name, &node.op.name());
-        let name =
-            if suffix.is_empty() { node.name.clone() } else { format!("{}.{suffix}", node.name) };
+        let (name, operator) = self.origins.find(&node.name, &node.op.name());
+        let name = if suffix.is_empty() { name } else { format!("{name}.{suffix}") };
         self.net.push(Node { name, operator, shape, dtype: f32::datum_type(), op, inputs })
     }
 }
@@ -295,8 +306,11 @@ impl Lowering<'_> {
 impl DroppedSoftmax {
     /// Applies the softmax to logits.
     pub fn apply(&self, logits: &[f32], shape: &[usize]) -> Vec<f32> {
-        let kept: Vec<usize> =
-            shape.iter().enumerate().map(|(a, d)| if self.axes.contains(&a) { 1 } else { *d }).collect();
+        let kept: Vec<usize> = shape
+            .iter()
+            .enumerate()
+            .map(|(a, d)| if self.axes.contains(&a) { 1 } else { *d })
+            .collect();
         let into = crate::index::broadcast_strides(&kept, shape);
         let at: Vec<usize> = crate::index::walk(shape, &into, 0).collect();
         let total: usize = kept.iter().product();
@@ -313,7 +327,11 @@ impl DroppedSoftmax {
             .zip(&at)
             .map(|(x, at)| {
                 let shifted = x - max[*at];
-                if self.log { shifted - sum[*at].ln() } else { shifted.exp() / sum[*at] }
+                if self.log {
+                    shifted - sum[*at].ln()
+                } else {
+                    shifted.exp() / sum[*at]
+                }
             })
             .collect()
     }

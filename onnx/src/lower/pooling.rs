@@ -25,7 +25,8 @@ struct Axis {
 }
 
 impl Axis {
-    const UNIT: Self = Self { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, before: 0, after: 0 };
+    const UNIT: Self =
+        Self { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, before: 0, after: 0 };
 
     /// Real elements in window `i`, or elements inside the padded input if `with_pad`.
     fn count(&self, i: usize, with_pad: bool) -> usize {
@@ -77,7 +78,7 @@ impl Lowering<'_> {
         let Value::Node(x) = self.value(id, 0)? else {
             return Err(self.unsupported(id, "its input is a constant"));
         };
-        let x = self.to_channels_first(id, x, spec.data_format.has_n(), spec.data_format.c_is_last());
+        let x = self.channels_first(id, x, spec.data_format.has_n(), spec.data_format.c_is_last());
         let shape = self.net.nodes[x].shape.clone();
         let hw = shape[2..].to_vec();
         let padding = spec.computed_padding(&hw);
@@ -117,10 +118,17 @@ impl Lowering<'_> {
         let mut full = vec![n, c];
         full.extend(out_hw);
         x = self.reshape(id, x, full);
-        Ok(self.from_channels_first(id, x, spec.data_format.has_n(), spec.data_format.c_is_last()))
+        Ok(self.with_format(id, x, spec.data_format.has_n(), spec.data_format.c_is_last()))
     }
 
-    fn pool_2d(&mut self, id: usize, x: NodeId, [h, w]: [Axis; 2], max: bool, mean: Option<bool>) -> NodeId {
+    fn pool_2d(
+        &mut self,
+        id: usize,
+        x: NodeId,
+        [h, w]: [Axis; 2],
+        max: bool,
+        mean: Option<bool>,
+    ) -> NodeId {
         let mut factor = vec![1.0f32];
         if let (false, Some(with_pad)) = (max, mean) {
             factor = (0..h.output * w.output)
@@ -147,7 +155,13 @@ impl Lowering<'_> {
     }
 
     /// `[N, C, spatial..]`, from any tract data format.
-    pub(super) fn to_channels_first(&mut self, id: usize, x: NodeId, has_n: bool, c_last: bool) -> NodeId {
+    pub(super) fn channels_first(
+        &mut self,
+        id: usize,
+        x: NodeId,
+        has_n: bool,
+        c_last: bool,
+    ) -> NodeId {
         let mut x = x;
         if !has_n {
             let mut shape = vec![1];
@@ -163,8 +177,14 @@ impl Lowering<'_> {
         x
     }
 
-    /// The inverse of [`Self::to_channels_first`].
-    pub(super) fn from_channels_first(&mut self, id: usize, x: NodeId, has_n: bool, c_last: bool) -> NodeId {
+    /// The inverse of [`Self::channels_first`].
+    pub(super) fn with_format(
+        &mut self,
+        id: usize,
+        x: NodeId,
+        has_n: bool,
+        c_last: bool,
+    ) -> NodeId {
         let mut x = x;
         if c_last {
             let rank = self.net.nodes[x].shape.len();

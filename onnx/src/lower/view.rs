@@ -67,8 +67,7 @@ impl Lowering<'_> {
         } else if let Some(op) = node.op_as::<Downsample>() {
             let (mut starts, mut steps) = whole(0);
             steps[op.axis] = op.stride as i64;
-            starts[op.axis] =
-                if op.stride < 0 { from[op.axis] - 1 } else { op.modulo };
+            starts[op.axis] = if op.stride < 0 { from[op.axis] - 1 } else { op.modulo };
             View::Slice { starts, steps }
         } else if node.op_is::<MultiBroadcastTo>() {
             View::Broadcast
@@ -114,7 +113,13 @@ impl Lowering<'_> {
         self.emit_like(id, shape, Op::View(View::Transpose(perm)), vec![x])
     }
 
-    pub(super) fn select(&mut self, id: usize, x: NodeId, axis: usize, indices: Vec<usize>) -> NodeId {
+    pub(super) fn select(
+        &mut self,
+        id: usize,
+        x: NodeId,
+        axis: usize,
+        indices: Vec<usize>,
+    ) -> NodeId {
         let mut shape = self.net.nodes[x].shape.clone();
         shape[axis] = indices.len();
         self.emit_like(id, shape, Op::View(View::Select { axis, indices }), vec![x])
@@ -132,7 +137,8 @@ impl Lowering<'_> {
             return x;
         }
         let from = &self.net.nodes[x].shape;
-        let shape = from.iter().zip(before.iter().zip(&after)).map(|(d, (b, a))| d + b + a).collect();
+        let shape =
+            from.iter().zip(before.iter().zip(&after)).map(|(d, (b, a))| d + b + a).collect();
         self.emit_like(id, shape, Op::View(View::Pad { before, after, value }), vec![x])
     }
 

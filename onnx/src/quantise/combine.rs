@@ -46,7 +46,7 @@ impl Emitter<'_> {
         let (mut alpha, mut beta, mut gamma, mut shift);
         loop {
             shift = (top - eq).max(0);
-            let up = (eq - top).max(0).min(30);
+            let up = (eq - top).clamp(0, 30);
             (alpha, beta, gamma) = (0i64, 0i64, 0i64);
             let bound = if sum {
                 beta = 1i64 << (top - ea + up).min(40);
@@ -93,7 +93,8 @@ impl Emitter<'_> {
         }
         let (scale, range) = (t.scale, t.range);
         let name = format!("{}.broadcast", t.name);
-        let new = self.write(&name, ModelOp::View(ModelView::Broadcast), vec![tensor], shape, 0, range);
+        let new =
+            self.write(&name, ModelOp::View(ModelView::Broadcast), vec![tensor], shape, 0, range);
         self.graph.tensors[new].scale = scale;
         new
     }

@@ -90,9 +90,9 @@ impl Emitter<'_> {
         let net = self.net;
         let node = &net.nodes[id];
         match &node.op {
-            Op::Input | Op::Pointwise(..) => Err(OnnxError::Invalid {
-                reason: format!("node `{}` has no lowering", node.name),
-            }),
+            Op::Input | Op::Pointwise(..) => {
+                Err(OnnxError::Invalid { reason: format!("node `{}` has no lowering", node.name) })
+            }
             Op::Constant(values) => self.constant(id, values),
             Op::View(view) => self.view(id, view),
             Op::Conv(conv) => self.conv(id, conv),
@@ -184,7 +184,12 @@ impl Emitter<'_> {
     }
 
     /// The table after an accumulator of node `id`, whose argument has exponent `from`.
-    pub(super) fn target_table(&mut self, id: NodeId, target: &Target, from: i32) -> Result<usize, OnnxError> {
+    pub(super) fn target_table(
+        &mut self,
+        id: NodeId,
+        target: &Target,
+        from: i32,
+    ) -> Result<usize, OnnxError> {
         let (lo, hi) = self.domain();
         let shape = Shape {
             from,
@@ -240,7 +245,13 @@ impl Emitter<'_> {
         output
     }
 
-    pub(super) fn new_tensor(&mut self, name: &str, shape: Vec<usize>, exponent: i32, range: Range) -> TensorId {
+    pub(super) fn new_tensor(
+        &mut self,
+        name: &str,
+        shape: Vec<usize>,
+        exponent: i32,
+        range: Range,
+    ) -> TensorId {
         self.graph.tensors.push(Tensor {
             name: name.to_string(),
             shape,
@@ -252,7 +263,12 @@ impl Emitter<'_> {
     }
 
     /// A constant, with a declared range that says nothing but the bits it needs.
-    pub(super) fn parameter(&mut self, name: &str, shape: Vec<usize>, values: Vec<i32>) -> ParameterId {
+    pub(super) fn parameter(
+        &mut self,
+        name: &str,
+        shape: Vec<usize>,
+        values: Vec<i32>,
+    ) -> ParameterId {
         let largest = values.iter().map(|v| i64::from(*v).abs()).max().unwrap_or(0).max(1);
         let bound = i64::try_from((largest as u64).next_power_of_two()).unwrap_or(i64::MAX);
         let range = Range { lo: -bound, hi: bound };
@@ -270,7 +286,9 @@ impl Emitter<'_> {
 
     pub(super) fn union(&self, tensors: &[TensorId]) -> Range {
         let ranges = tensors.iter().map(|t| self.graph.tensors[*t].range);
-        ranges.reduce(|a, b| Range { lo: a.lo.min(b.lo), hi: a.hi.max(b.hi) }).unwrap_or(Range { lo: 0, hi: 0 })
+        ranges
+            .reduce(|a, b| Range { lo: a.lo.min(b.lo), hi: a.hi.max(b.hi) })
+            .unwrap_or(Range { lo: 0, hi: 0 })
     }
 
     /// Whether the user alone sees the node's tensor, perhaps through views.
@@ -282,7 +300,13 @@ impl Emitter<'_> {
         readers.iter().all(|r| {
             matches!(
                 self.net.nodes[*r].op,
-                Op::View(View::Reshape | View::Transpose(_) | View::Slice { .. } | View::Select { .. } | View::Broadcast)
+                Op::View(
+                    View::Reshape
+                        | View::Transpose(_)
+                        | View::Slice { .. }
+                        | View::Select { .. }
+                        | View::Broadcast
+                )
             ) && self.only_output(*r)
         })
     }

@@ -56,7 +56,15 @@ impl Rows<'_> {
     }
 
     /// The largest shift for channel `c`, or nothing and the bound at shift 0.
-    fn shift(&self, c: usize, ex: i32, eq: i32, range: Range, max_shift: i32, weight_bits: u32) -> Result<(i32, f64), f64> {
+    fn shift(
+        &self,
+        c: usize,
+        ex: i32,
+        eq: i32,
+        range: Range,
+        max_shift: i32,
+        weight_bits: u32,
+    ) -> Result<(i32, f64), f64> {
         let mut last = 0.0;
         for s in (0..=max_shift).rev() {
             let (bound, largest) = self.bound(c, ex, eq + s, range);
@@ -102,7 +110,12 @@ impl Emitter<'_> {
     }
 
     /// Constants per channel that no layer absorbs: a depthwise 1x1 convolution.
-    pub(super) fn affine(&mut self, id: NodeId, mul: &Constants, add: &Constants) -> Result<(), OnnxError> {
+    pub(super) fn affine(
+        &mut self,
+        id: NodeId,
+        mul: &Constants,
+        add: &Constants,
+    ) -> Result<(), OnnxError> {
         let x = self.net.nodes[id].inputs[0];
         let input = self.grid(x)?;
         let shape = self.net.nodes[id].shape.clone();
@@ -172,8 +185,16 @@ impl Emitter<'_> {
         });
         let exponent = q.eq + q.shifts.iter().copied().max().unwrap_or(0);
         let accumulators = Range { lo: -q.bound, hi: q.bound };
-        let written = if raw && shape == out_shape { name.clone() } else { format!("{name}.accumulator") };
-        let mut tensor = self.write(&written, make(weight, bias), vec![input], shape.clone(), exponent, accumulators);
+        let written =
+            if raw && shape == out_shape { name.clone() } else { format!("{name}.accumulator") };
+        let mut tensor = self.write(
+            &written,
+            make(weight, bias),
+            vec![input],
+            shape.clone(),
+            exponent,
+            accumulators,
+        );
         if raw {
             self.rescale_group(id, exponent);
         } else {
@@ -190,7 +211,14 @@ impl Emitter<'_> {
             }
             let e = self.scales.shared[target.node];
             let range = self.results(table);
-            tensor = self.write(&format!("{name}.channels_out"), op, vec![tensor], shape.clone(), e, range);
+            tensor = self.write(
+                &format!("{name}.channels_out"),
+                op,
+                vec![tensor],
+                shape.clone(),
+                e,
+                range,
+            );
         }
         if shape == out_shape {
             self.settle(target.node, tensor);
@@ -202,7 +230,14 @@ impl Emitter<'_> {
     }
 
     /// Shifts per channel; the argument's exponent is lowered if even shift 0 breaks the bound.
-    fn per_channel(&self, id: NodeId, rows: &Rows<'_>, ex: i32, from: i32, range: Range) -> Result<Quantised, OnnxError> {
+    fn per_channel(
+        &self,
+        id: NodeId,
+        rows: &Rows<'_>,
+        ex: i32,
+        from: i32,
+        range: Range,
+    ) -> Result<Quantised, OnnxError> {
         let max_shift = self.options.max_shift as i32;
         let mut worst = 0.0;
         for eq in (from - MAX_LOWERING..=from).rev() {
@@ -222,18 +257,30 @@ impl Emitter<'_> {
     }
 
     /// One exponent for all channels, as large as possible.
-    fn uniform(&self, id: NodeId, rows: &Rows<'_>, ex: i32, range: Range) -> Result<Quantised, OnnxError> {
+    fn uniform(
+        &self,
+        id: NodeId,
+        rows: &Rows<'_>,
+        ex: i32,
+        range: Range,
+    ) -> Result<Quantised, OnnxError> {
         let largest = rows.weight.iter().fold(0f32, |m, w| m.max(w.abs()));
         let top = match largest > 0.0 {
-            true => ex + (f64::from(self.options.weight_bits) - f64::from(largest).log2()).floor() as i32,
+            true => {
+                ex + (f64::from(self.options.weight_bits) - f64::from(largest).log2()).floor()
+                    as i32
+            }
             false => ex,
         };
         let mut worst = 0.0;
         for e in (top - 40..=top).rev() {
-            let bounds: Vec<(f64, f64)> = (0..rows.bias.len()).map(|c| rows.bound(c, ex, e, range)).collect();
+            let bounds: Vec<(f64, f64)> =
+                (0..rows.bias.len()).map(|c| rows.bound(c, ex, e, range)).collect();
             worst = bounds.iter().fold(0f64, |m, b| m.max(b.0));
             let heaviest = bounds.iter().fold(0f64, |m, b| m.max(b.1));
-            if worst < ACCUMULATOR_LIMIT as f64 && heaviest <= f64::from(1u32 << self.options.weight_bits) {
+            if worst < ACCUMULATOR_LIMIT as f64
+                && heaviest <= f64::from(1u32 << self.options.weight_bits)
+            {
                 return Ok(integers(rows, ex, e, vec![0; rows.bias.len()], worst as i64));
             }
         }

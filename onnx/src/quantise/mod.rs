@@ -78,11 +78,15 @@ pub fn quantise(
     if data.is_empty() {
         return Err(OnnxError::NoRows { path: "calibration data".into() });
     }
-    cross_check(model, data)?;
-    let seen = calibrate(model, data)?;
+    let seen = {
+        let _span = tracing::info_span!("calibrate", rows = data.len()).entered();
+        cross_check(model, data)?;
+        calibrate(model, data)?
+    };
     let exact: Vec<bool> = (0..model.inputs().len())
         .map(|k| data.rows.iter().all(|r| r[k].iter().all(|v| v.fract() == 0.0)))
         .collect();
+    let _span = tracing::info_span!("quantise").entered();
     let mut graph = emit::emit(model.net(), &seen, &exact, options)?;
     graph.name = model.name().to_string();
     bounds::propagate(&mut graph)?;

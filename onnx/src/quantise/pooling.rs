@@ -2,20 +2,21 @@
 
 use veristar_model::{
     Coefficients, Op as ModelOp, Pool as ModelPool, PoolKind, Range, Reduce as ModelReduce,
-    ReduceKind as ModelReduceKind,
+    ReduceKind as ModelReduceKind, TensorId,
 };
 
-use super::{emit::Emitter, linear::coefficients, scale::exponent, table::Shape, ACCUMULATOR_LIMIT};
+use super::{
+    emit::Emitter, linear::coefficients, scale::exponent, table::Shape, ACCUMULATOR_LIMIT,
+};
 use crate::{
     error::OnnxError,
-    expr::Function,
     net::{NodeId, Pool, Reduce, ReduceKind},
 };
 
 /// Largest shift of a division.
 const MAX_SHIFT: i32 = 14;
-/// A multiplier this far off is not used; the division goes into the table instead.
-const MAX_RELATIVE_ERROR: f64 = 1.0 / 2048.0;
+/// A multiplier this far off is not used: the sum is requantised before it is divided.
+const MAX_RELATIVE_ERROR: f64 = 1.0 / 4096.0;
 
 impl Emitter<'_> {
     /// A pooling window.
@@ -60,8 +61,13 @@ impl Emitter<'_> {
                     self.settle(id, tensor);
                     return Ok(());
                 }
-                let shape =
-                    Shape { from: 0, to: self.scales.shared[id], lo: 0, hi: range.hi, saturation: i64::from(i32::MAX) };
+                let shape = Shape {
+                    from: 0,
+                    to: self.scales.shared[id],
+                    lo: 0,
+                    hi: range.hi,
+                    saturation: i64::from(i32::MAX),
+                };
                 let seen = self.seen[id];
                 let table = self.table(None, &shape, &seen)?;
                 self.finish(id, unary(Coefficients::scalar(1), 0, table), vec![tensor]);
@@ -71,7 +77,13 @@ impl Emitter<'_> {
     }
 
     /// A sum of `count` elements, times `factor` (one, or one per position).
-    fn sum(&mut self, id: NodeId, op: ModelOp, count: usize, factor: &[f32]) -> Result<(), OnnxError> {
+    fn sum(
+        &mut self,
+        id: NodeId,
+        op: ModelOp,
+        count: usize,
+        factor: &[f32],
+    ) -> Result<(), OnnxError> {
         let x = self.net.nodes[id].inputs[0];
         let mut ex = self.scales.shared[x];
         let Range { lo, hi } = {
@@ -98,44 +110,51 @@ impl Emitter<'_> {
             return Ok(());
         }
         let largest = range.hi.max(-range.lo).max(1);
-        let by_multiplier = multiplier(factor, target.from - ex, largest);
-        let (multiplier, shift, table) = match by_multiplier {
-            Some((multiplier, shift, error)) if error <= MAX_RELATIVE_ERROR || factor.len() > 1 => {
-                (coefficients(&multiplier, 1), shift, self.target_table(id, &target, target.from)?)
+        let from = target.from;
+        let direct = multiplier(factor, from - ex, largest).filter(|m| m.2 <= MAX_RELATIVE_ERROR);
+        let (tensor, (values, shift)) = match direct {
+            Some((values, shift, _)) => (tensor, (values, shift)),
+            None => {
+                let (coarse, e, largest) = self.coarse_sum(id, tensor, ex, factor)?;
+                match multiplier(factor, from - e, largest) {
+                    Some((values, shift, _)) => (coarse, (values, shift)),
+                    None => {
+                        return Err(OnnxError::Accumulator {
+                            layer: self.net.nodes[id].name.clone(),
+                            bound: largest.into(),
+                            limit: ACCUMULATOR_LIMIT,
+                        });
+                    }
+                }
             }
-            _ => self.by_table(id, ex, largest, f64::from(factor[0]))?,
         };
-        self.finish(target.node, unary(multiplier, shift, table), vec![tensor]);
+        let table = self.target_table(id, &target, from)?;
+        self.finish(target.node, unary(coefficients(&values, 1), shift, table), vec![tensor]);
         Ok(())
     }
 
-    /// The division inside the table: the argument is the sum itself on its own grid.
-    fn by_table(&mut self, id: NodeId, ex: i32, largest: i64, factor: f64) -> Result<(Coefficients, i32, usize), OnnxError> {
-        let target = self.target(id);
-        let sum_max = self.seen[id].max_abs() * self.options.margin / factor.abs().max(1e-30);
-        let wanted = exponent(sum_max, self.options.activation_bits);
-        let mut up = (wanted - ex).max(0);
-        while largest.saturating_mul(1i64 << up.min(40)) >= ACCUMULATOR_LIMIT {
-            up -= 1;
-        }
-        let shift = (ex - wanted).clamp(0, MAX_SHIFT + 2);
-        let from = ex + up - shift;
-        let base = target.function.clone().unwrap_or_else(Function::identity);
-        let function = base.scaled(factor as f32);
+    /// A sum of many elements on a grid of its own, so that a precise multiplier fits.
+    fn coarse_sum(
+        &mut self,
+        id: NodeId,
+        tensor: TensorId,
+        ex: i32,
+        factor: &[f32],
+    ) -> Result<(TensorId, i32, i64), OnnxError> {
+        let smallest = factor.iter().fold(f32::MAX, |m, f| m.min(f.abs())).max(1e-30);
+        let sum_max = self.seen[id].max_abs() * self.options.margin / f64::from(smallest);
+        let shift = (ex - exponent(sum_max, self.options.activation_bits)).clamp(0, MAX_SHIFT + 2);
+        let e = ex - shift;
         let (lo, hi) = self.domain();
-        let shape = Shape {
-            from,
-            to: self.scales.shared[target.node],
-            lo,
-            hi,
-            saturation: self.scales.saturation[target.node],
-        };
-        let seen = crate::calibrate::Seen {
-            lo: (f64::from(self.seen[id].lo) / factor) as f32,
-            hi: (f64::from(self.seen[id].hi) / factor) as f32,
-        };
-        let table = self.table(Some(&function), &shape, &seen)?;
-        Ok((Coefficients::scalar(1i32 << up), shift, table))
+        let shape =
+            Shape { from: e, to: e, lo, hi, saturation: 1i64 << self.options.activation_bits };
+        let seen = self.seen[id];
+        let table = self.table(None, &shape, &seen)?;
+        let node = &self.net.nodes[id];
+        let (name, of) = (format!("{}.sum.coarse", node.name), node.shape.clone());
+        let range = self.results(table);
+        let op = unary(Coefficients::scalar(1), shift, table);
+        Ok((self.write(&name, op, vec![tensor], of, e, range), e, range.hi.max(-range.lo)))
     }
 }
 
@@ -155,7 +174,9 @@ fn multiplier(factor: &[f32], gap: i32, largest: i64) -> Option<(Vec<i32>, i32, 
     for k in 0..=MAX_SHIFT {
         let scale = 2f64.powi(gap + k);
         let values: Vec<f64> = factor.iter().map(|f| (f64::from(*f) * scale).round()).collect();
-        let fits = values.iter().all(|m| *m != 0.0 && m.abs() * (largest as f64) < ACCUMULATOR_LIMIT as f64);
+        let fits = values
+            .iter()
+            .all(|m| *m != 0.0 && m.abs() * (largest as f64) < ACCUMULATOR_LIMIT as f64);
         if !fits {
             continue;
         }

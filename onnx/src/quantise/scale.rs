@@ -45,7 +45,11 @@ pub fn exponent(max_abs: f64, bits: u32) -> i32 {
 /// The one-input function that a node's tensor exists only for.
 pub fn fused(net: &Net, readers: &[Vec<NodeId>], id: NodeId) -> Option<NodeId> {
     match readers[id].as_slice() {
-        [reader] if !net.outputs.contains(&id) && matches!(net.nodes[*reader].op, Op::Function(_)) => Some(*reader),
+        [reader]
+            if !net.outputs.contains(&id) && matches!(net.nodes[*reader].op, Op::Function(_)) =>
+        {
+            Some(*reader)
+        }
         _ => None,
     }
 }
@@ -68,7 +72,8 @@ pub fn scales(
         let mut e = exponent(max_abs, bits);
         let mut room = bits;
         let input = net.inputs.iter().position(|i| *i == id);
-        if input.is_some_and(|k| exact[k]) && max_abs <= 2f64.powi((bits + EXTRA_INPUT_BITS) as i32) {
+        if input.is_some_and(|k| exact[k]) && max_abs <= 2f64.powi((bits + EXTRA_INPUT_BITS) as i32)
+        {
             e = e.max(0);
             room = if e == 0 { bits + EXTRA_INPUT_BITS } else { bits };
         }

@@ -71,9 +71,8 @@ impl Emitter<'_> {
 }
 
 fn defined(f: &Function, xs: &[f32], seen: &Seen) -> Result<Vec<f32>, OnnxError> {
-    let run = |xs: &[f32]| {
-        f.eval(xs).map_err(|e| OnnxError::Run { reason: crate::error::one_line(&e) })
-    };
+    let run =
+        |xs: &[f32]| f.eval(xs).map_err(|e| OnnxError::Run { reason: crate::error::one_line(&e) });
     let mut ys = run(xs)?;
     if ys.iter().all(|y| y.is_finite()) {
         return Ok(ys);

@@ -13,7 +13,9 @@ impl Emitter<'_> {
     pub(super) fn input(&mut self, id: NodeId) -> TensorId {
         let e = self.scales.shared[id];
         let largest = (self.seen[id].max_abs() * self.options.margin * 2f64.powi(e)).ceil() as i64;
-        let end = (2 * largest).max(2i64 << self.options.activation_bits);
+        // A power of two: the range that a proof checks is exactly the declared one.
+        let end = (2 * largest).max(2i64 << self.options.activation_bits) as u64;
+        let end = end.next_power_of_two() as i64;
         let lo = if self.seen[id].lo >= 0.0 { 0 } else { -end };
         let node = &self.net.nodes[id];
         let tensor = self.new_tensor(&node.name, node.shape.clone(), e, Range { lo, hi: end - 1 });
@@ -29,7 +31,8 @@ impl Emitter<'_> {
         let node = &self.net.nodes[id];
         let parameter = self.parameter(&node.name, node.shape.clone(), values);
         let range = self.graph.parameters[parameter].range;
-        let tensor = self.write(&node.name, ModelOp::Load(parameter), vec![], node.shape.clone(), e, range);
+        let tensor =
+            self.write(&node.name, ModelOp::Load(parameter), vec![], node.shape.clone(), e, range);
         self.settle(id, tensor);
         Ok(())
     }

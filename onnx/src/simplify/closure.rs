@@ -54,7 +54,8 @@ pub fn close(net: &mut Net) {
             node.inputs.iter().for_each(|i| needed[*i] = true);
         }
     }
-    let targets: Vec<NodeId> = (0..net.nodes.len()).filter(|id| needed[*id] && roots[*id] != *id).collect();
+    let targets: Vec<NodeId> =
+        (0..net.nodes.len()).filter(|id| needed[*id] && roots[*id] != *id).collect();
     for id in targets {
         let mut leaves = Vec::new();
         cut(net, id, &needed, &roots, &mut leaves);

@@ -23,6 +23,7 @@ pub fn fold(net: &mut Net) {
 /// Tries every rule at one node.
 fn step(net: &mut Net, id: NodeId, readers: &[Vec<NodeId>]) -> bool {
     drop_identity(net, id)
+        || flatten_transpose(net, id)
         || merge_reshapes(net, id)
         || before_view(net, id, readers)
         || into_previous(net, id, readers)
@@ -55,6 +56,19 @@ fn drop_identity(net: &mut Net, id: NodeId) -> bool {
     false
 }
 
+/// A transposition that keeps the order of all axes but those of extent 1 is a reshape.
+fn flatten_transpose(net: &mut Net, id: NodeId) -> bool {
+    let node = &net.nodes[id];
+    let Op::View(View::Transpose(perm)) = &node.op else { return false };
+    let from = &net.nodes[node.inputs[0]].shape;
+    let moved: Vec<usize> = perm.iter().copied().filter(|a| from[*a] != 1).collect();
+    if moved.windows(2).all(|w| w[0] < w[1]) {
+        net.nodes[id].op = Op::View(View::Reshape);
+        return true;
+    }
+    false
+}
+
 fn merge_reshapes(net: &mut Net, id: NodeId) -> bool {
     let node = &net.nodes[id];
     let Some(x) = node.inputs.first().copied() else { return false };
@@ -64,7 +78,9 @@ fn merge_reshapes(net: &mut Net, id: NodeId) -> bool {
             net.nodes[id].inputs[0] = from.inputs[0];
             true
         }
-        (Op::View(View::Transpose(b)), Op::View(View::Transpose(a))) if from.dtype == node.dtype => {
+        (Op::View(View::Transpose(b)), Op::View(View::Transpose(a)))
+            if from.dtype == node.dtype =>
+        {
             let perm = b.iter().map(|p| a[*p]).collect();
             let source = from.inputs[0];
             net.nodes[id].inputs[0] = source;
@@ -86,9 +102,14 @@ fn before_view(net: &mut Net, id: NodeId, readers: &[Vec<NodeId>]) -> bool {
     if !sole_reader(net, v, readers) || view.shape != node.shape {
         return false;
     }
-    let Op::View(kind @ (View::Reshape | View::Transpose(_))) = view.op.clone() else { return false };
+    let Op::View(kind @ (View::Reshape | View::Transpose(_))) = view.op.clone() else {
+        return false;
+    };
     let x = view.inputs[0];
-    if net.nodes[x].dtype != view.dtype || net.inputs.contains(&x) || matches!(net.nodes[x].op, Op::Input) {
+    if net.nodes[x].dtype != view.dtype
+        || net.inputs.contains(&x)
+        || matches!(net.nodes[x].op, Op::Input)
+    {
         return false;
     }
     let inner = net.nodes[x].shape.clone();
@@ -147,7 +168,9 @@ fn into_previous(net: &mut Net, id: NodeId, readers: &[Vec<NodeId>]) -> bool {
         Op::MatMul(product) => {
             let axis = shape.len() - 1;
             let o = product.outputs;
-            let (Some(m), Some(a)) = (mul.per_axis(axis, o), add.per_axis(axis, o)) else { return false };
+            let (Some(m), Some(a)) = (mul.per_axis(axis, o), add.per_axis(axis, o)) else {
+                return false;
+            };
             scale_rows(&mut product.weight, &mut product.bias, &m, &a);
             true
         }
@@ -164,13 +187,15 @@ fn into_previous(net: &mut Net, id: NodeId, readers: &[Vec<NodeId>]) -> bool {
             }
             None => false,
         },
-        Op::Reduce(reduce) if add.as_uniform() == Some(0.0) => match (&mut reduce.kind, mul.as_uniform()) {
-            (crate::net::ReduceKind::Sum(f), Some(m)) => {
-                *f *= m;
-                true
+        Op::Reduce(reduce) if add.as_uniform() == Some(0.0) => {
+            match (&mut reduce.kind, mul.as_uniform()) {
+                (crate::net::ReduceKind::Sum(f), Some(m)) => {
+                    *f *= m;
+                    true
+                }
+                _ => false,
             }
-            _ => false,
-        },
+        }
         _ => false,
     };
     if done {
@@ -199,7 +224,8 @@ fn into_next(net: &mut Net, id: NodeId, readers: &[Vec<NodeId>]) -> bool {
     let x = net.nodes[id].inputs[0];
     let shape = net.nodes[id].shape.clone();
     let spread = |m: &[f32]| {
-        let (lo, hi) = m.iter().fold((f32::MAX, 0f32), |(lo, hi), v| (lo.min(v.abs()), hi.max(v.abs())));
+        let (lo, hi) =
+            m.iter().fold((f32::MAX, 0f32), |(lo, hi), v| (lo.min(v.abs()), hi.max(v.abs())));
         hi <= lo * MAX_SPREAD
     };
     match &mut net.nodes[next].op {
@@ -226,7 +252,9 @@ fn into_next(net: &mut Net, id: NodeId, readers: &[Vec<NodeId>]) -> bool {
         Op::MatMul(product) => {
             let axis = shape.len() - 1;
             let k = product.terms;
-            let (Some(m), Some(a)) = (mul.per_axis(axis, k), add.per_axis(axis, k)) else { return false };
+            let (Some(m), Some(a)) = (mul.per_axis(axis, k), add.per_axis(axis, k)) else {
+                return false;
+            };
             if !spread(&m) {
                 return false;
             }

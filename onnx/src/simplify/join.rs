@@ -25,10 +25,10 @@ use crate::{
 /// [`OnnxError::Unsupported`] for any other operator.
 pub fn joins(net: &mut Net, origins: &Origins) -> Result<(), OnnxError> {
     let roots = roots(net);
-    for id in 0..roots.len() {
+    for (id, root) in roots.into_iter().enumerate() {
         let node = net.nodes[id].clone();
         let Op::Pointwise(op, operands) = &node.op else { continue };
-        if roots[id] != id {
+        if root != id {
             continue;
         }
         let refuse = |reason: &str| {
@@ -48,7 +48,9 @@ pub fn joins(net: &mut Net, origins: &Origins) -> Result<(), OnnxError> {
             return Err(refuse("of several varying inputs"));
         };
         let float = |i: NodeId| net.nodes[i].dtype.is_float();
-        if !(float(a) && float(b)) && !mini.is::<And>() {
+        let logical = mini.is::<And>();
+        let floats = float(a) && float(b);
+        if !logical && !floats {
             return Err(refuse("of two varying inputs that are not floats"));
         }
         let shape = node.shape.clone();
@@ -58,15 +60,17 @@ pub fn joins(net: &mut Net, origins: &Origins) -> Result<(), OnnxError> {
             set(net, id, Binary::Sub, a, b);
         } else if mini.is::<SubF>() {
             set(net, id, Binary::Sub, b, a);
-        } else if mini.is::<Mul>() || mini.is::<And>() {
+        } else if mini.is::<Mul>() || logical {
             set(net, id, Binary::Mul, a, b);
         } else if mini.is::<Div>() {
             let of = net.nodes[b].shape.clone();
-            let r = net.derive(&node, "reciprocal", of, Op::Function(Function::reciprocal()), vec![b]);
+            let r =
+                net.derive(&node, "reciprocal", of, Op::Function(Function::reciprocal()), vec![b]);
             set(net, id, Binary::Mul, a, r);
         } else if mini.is::<Max>() || mini.is::<Min>() {
             let f = if mini.is::<Max>() { Function::relu() } else { Function::negative_part() };
-            let d = net.derive(&node, "difference", shape.clone(), Op::Binary(Binary::Sub), vec![b, a]);
+            let d =
+                net.derive(&node, "difference", shape.clone(), Op::Binary(Binary::Sub), vec![b, a]);
             let r = net.derive(&node, "part", shape, Op::Function(f), vec![d]);
             set(net, id, Binary::Add, a, r);
         } else {
@@ -93,7 +97,13 @@ pub fn per_channel_slopes(net: &mut Net) {
                 match mul {
                     Some(mul) => {
                         let add = Constants::uniform(0.0, shape.len());
-                        net.derive(&node, &format!("{suffix}.slope"), shape, Op::Affine { mul, add }, vec![y])
+                        net.derive(
+                            &node,
+                            &format!("{suffix}.slope"),
+                            shape,
+                            Op::Affine { mul, add },
+                            vec![y],
+                        )
                     }
                     None => y,
                 }
@@ -114,7 +124,9 @@ fn slopes(net: &Net, node: &Node) -> Option<Slopes> {
     if !op.is::<Iff>() {
         return None;
     }
-    let [Operand::Input(c), Operand::Input(t), Operand::Input(f)] = operands.as_slice() else { return None };
+    let [Operand::Input(c), Operand::Input(t), Operand::Input(f)] = operands.as_slice() else {
+        return None;
+    };
     let condition = &net.nodes[node.inputs[*c]];
     let Op::Pointwise(test, test_operands) = &condition.op else { return None };
     let x = *condition.inputs.first()?;
@@ -135,7 +147,9 @@ fn slopes(net: &Net, node: &Node) -> Option<Slopes> {
             return Some(None);
         }
         match &net.nodes[id].op {
-            Op::Affine { mul, add } if net.nodes[id].inputs[0] == x && add.as_uniform() == Some(0.0) => {
+            Op::Affine { mul, add }
+                if net.nodes[id].inputs[0] == x && add.as_uniform() == Some(0.0) =>
+            {
                 Some(Some(mul.clone()))
             }
             _ => None,
@@ -144,7 +158,11 @@ fn slopes(net: &Net, node: &Node) -> Option<Slopes> {
     let (yes, no) = (branch(*t)?, branch(*f)?);
     let varies = [&yes, &no].iter().any(|b| b.as_ref().is_some_and(|c| c.as_uniform().is_none()));
     // Only a test of the sign, and only where a plain table would not do.
-    if !varies || holds(1e-30)? == holds(-1e-30)? || holds(1e30)? != holds(1e-30)? || holds(-1e30)? != holds(-1e-30)? {
+    if !varies
+        || holds(1e-30)? == holds(-1e-30)?
+        || holds(1e30)? != holds(1e-30)?
+        || holds(-1e30)? != holds(-1e-30)?
+    {
         return None;
     }
     Some(if holds(1.0)? { (x, yes, no) } else { (x, no, yes) })

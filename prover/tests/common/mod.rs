@@ -43,7 +43,7 @@ impl GraphBuilder {
             shape: shape.to_vec(),
             scale: 1.0 / 64.0,
             zero_point: 0,
-            range: Range { lo: -100, hi: 100 },
+            range: Range { lo: -128, hi: 127 },
         });
         self.graph.tensors.len() - 1
     }

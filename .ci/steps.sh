@@ -1,0 +1,61 @@
+# The steps of .ci/run, in order, cheap ones first. One function a step. Sourced, not run.
+
+STEPS=(fmt links licences clippy stable doc test demo)
+
+# Crates that a verifier consists of: no std, no unstable Rust.
+VERIFIER_CRATES=(-p veristar-model -p veristar-air -p veristar-security -p veristar-verifier)
+
+step_fmt() {
+    cargo fmt --all -- --check --color never
+}
+
+# Relative links in Markdown lead to files.
+step_links() {
+    .ci/check-links
+}
+
+# Needs cargo-deny; where it is not installed the step says so and passes.
+step_licences() {
+    if ! command -v cargo-deny >/dev/null; then
+        echo "cargo-deny is not installed: skipped"
+        return
+    fi
+    cargo deny check licenses bans sources
+}
+
+step_clippy() {
+    cargo clippy --workspace --all-targets -- -D warnings
+}
+
+# The verifier builds on plain stable Rust: -1 makes the compiler refuse unstable features, whatever
+# .cargo/config.toml sets. Its own target directory, because cargo does not rebuild for the variable.
+# For a target without std too, if rustup has or gets it.
+step_stable() {
+    export RUSTC_BOOTSTRAP=-1 CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/stable"
+    cargo build "${VERIFIER_CRATES[@]}" --no-default-features
+    local bare=thumbv7em-none-eabi
+    if rustup target list --installed 2>/dev/null | grep -qx "$bare" ||
+        timeout 120 rustup target add "$bare" >/dev/null 2>&1; then
+        cargo build "${VERIFIER_CRATES[@]}" --no-default-features --target "$bare"
+    else
+        echo "target $bare is not available: built for the host only"
+    fi
+}
+
+# The book is built too where mdbook is installed.
+step_doc() {
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+    if command -v mdbook >/dev/null; then
+        mdbook build docs
+    else
+        echo "mdbook is not installed: book not built"
+    fi
+}
+
+step_test() {
+    cargo test --release --workspace
+}
+
+step_demo() {
+    cargo run --release -- demo
+}

@@ -1,0 +1,270 @@
+//! Anything changed is refused: each public value, each section of a proof, a cell in each column
+//! of each chip, the model's weights, the key.
+
+mod common;
+
+use common::{everything, inputs, mlp, prepared};
+use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::QM31;
+use stwo::prover::backend::simd::column::BaseColumn;
+use veristar_prover::check::{self, OwnedWitness};
+use veristar_prover::{prove, Prepared, ProveError, Proven};
+use veristar_security::Preset;
+use veristar_verifier::{verify, Key, Proof, VerifyError};
+
+fn proven() -> (Prepared, Proven) {
+    let (graph, mut random) = everything();
+    let prepared = prepared(&graph, Preset::Compact, 1);
+    let proven = prove(&prepared, &inputs(&graph, &mut random, 1)).expect("prove");
+    (prepared, proven)
+}
+
+/// Adds 1 to a cell of an active row.
+fn bump(prepared: &Prepared, table: usize, column: &mut BaseColumn, row: usize) {
+    let log_size = prepared.layout().instances[table].log_size;
+    let placement = &prepared.commitments.placements[&log_size];
+    let place = placement.of(placement.first_active() + row);
+    let cells = column.as_mut_slice();
+    cells[place] += M31::from(1);
+}
+
+/// Applies a change to a copy of an honest witness and expects a violation.
+fn expect_violation(
+    prepared: &Prepared,
+    honest: &dyn Fn() -> OwnedWitness,
+    what: &str,
+    change: impl FnOnce(&mut OwnedWitness),
+) {
+    let mut witness = honest();
+    change(&mut witness);
+    assert!(!witness.violations(prepared).is_empty(), "{what} is free");
+}
+
+#[test]
+fn every_column_of_every_chip_is_constrained() {
+    let (graph, mut random) = everything();
+    let prepared = prepared(&graph, Preset::Compact, 1);
+    let batch = inputs(&graph, &mut random, 1);
+    let honest = || check::witness(&prepared, &batch).expect("witness");
+    let instances = &prepared.layout().instances;
+    let mut names: Vec<&str> = instances.iter().map(|i| i.chip.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let all = [
+        "binary", "field", "horner", "input", "maximum", "parameters", "table", "unary", "weights",
+    ];
+    assert_eq!(names, all, "the test graph uses every chip");
+
+    let shape = honest();
+    for table in 0..instances.len() {
+        let chip = instances[table].chip.name();
+        let rows = prepared.program.tables[table].used;
+        for column in 0..shape.values[table].len() {
+            for row in [0, rows / 3, rows - 1] {
+                let what = format!("{chip}: values column {column}, row {row}");
+                expect_violation(&prepared, &honest, &what, |w| {
+                    bump(&prepared, table, &mut w.values[table][column], row);
+                });
+            }
+        }
+        for column in 0..shape.evaluations[table].len() {
+            let what = format!("{chip}: evaluations column {column}");
+            expect_violation(&prepared, &honest, &what, |w| {
+                bump(&prepared, table, &mut w.evaluations[table][column], rows / 2);
+            });
+        }
+        for column in 0..shape.sums[table].len() {
+            for row in [0, rows / 2, rows - 1] {
+                let what = format!("{chip}: sums column {column}, row {row}");
+                expect_violation(&prepared, &honest, &what, |w| {
+                    bump(&prepared, table, &mut w.sums[table][column], row);
+                });
+            }
+        }
+        let what = format!("{chip}: total");
+        expect_violation(&prepared, &honest, &what, |w| {
+            w.claims[table] += QM31::from(M31::from(1));
+        });
+    }
+}
+
+#[test]
+fn every_public_value_is_bound() {
+    let (prepared, proven) = proven();
+    let key = &prepared.package.key;
+    for tensor in 0..proven.proof.public.len() {
+        for element in 0..proven.proof.public[tensor].len() {
+            let mut proof = proven.proof.clone();
+            let value = &mut proof.public[tensor][element];
+            *value += if i64::from(*value) < key.layout.public[tensor].range.hi { 1 } else { -1 };
+            // The public values enter the transcript, so every challenge changes.
+            assert!(matches!(verify(key, &proof), Err(VerifyError::Totals)));
+            let value = &mut proof.public[tensor][element];
+            *value = i32::MAX;
+            assert!(matches!(verify(key, &proof), Err(VerifyError::PublicRange { .. })));
+        }
+    }
+}
+
+#[test]
+fn every_section_of_a_proof_is_bound() {
+    let (prepared, proven) = proven();
+    let key = &prepared.package.key;
+    let one = QM31::from(M31::from(1));
+    let refuse = |what: &str, change: &dyn Fn(&mut Proof)| -> VerifyError {
+        let mut proof = proven.proof.clone();
+        change(&mut proof);
+        match verify(key, &proof) {
+            Ok(_) => panic!("{what}: accepted"),
+            Err(error) => error,
+        }
+    };
+    assert!(matches!(refuse("key", &|p| p.key[7] ^= 1), VerifyError::OtherKey { .. }));
+    for i in 0..proven.proof.claims.len() {
+        assert!(matches!(refuse("total", &|p| p.claims[i] += one), VerifyError::Totals));
+    }
+    if proven.proof.claims.len() > 1 {
+        // Totals that cancel among themselves still move the later challenges.
+        let shifted = refuse("shifted totals", &|p| {
+            p.claims[0] += one;
+            p.claims[1] -= one;
+        });
+        assert!(matches!(shifted, VerifyError::Constraints));
+    }
+    for i in 0..4 {
+        let error = refuse("commitment", &|p| p.commitments[i].0[3] ^= 1);
+        assert!(matches!(error, VerifyError::Totals | VerifyError::Constraints), "{i}: {error}");
+    }
+    for tree in 0..proven.proof.samples.len() {
+        for column in 0..proven.proof.samples[tree].len() {
+            for sample in 0..proven.proof.samples[tree][column].len() {
+                let error = refuse("sample", &|p| p.samples[tree][column][sample] += one);
+                // A program column that no constraint needs at this width is bound later.
+                let expected = matches!(error, VerifyError::Constraints) || tree == 0;
+                assert!(expected, "{tree}/{column}: {error}");
+            }
+        }
+    }
+    for tree in 0..proven.proof.queried.len() {
+        for column in 0..proven.proof.queried[tree].len() {
+            let error = refuse("opened", &|p| p.queried[tree][column][0] += M31::from(1));
+            assert!(matches!(error, VerifyError::Opening { tree: t } if t == tree), "{error}");
+        }
+        let error = refuse("path", &|p| p.paths[tree][0].0[0] ^= 1);
+        assert!(matches!(error, VerifyError::Opening { tree: t } if t == tree), "{error}");
+        let error = refuse("short path", &|p| p.paths[tree].truncate(1));
+        assert!(matches!(error, VerifyError::Opening { .. }), "{error}");
+    }
+    for layer in 0..proven.proof.layers.len() {
+        refuse("layer commitment", &|p| p.layers[layer].commitment.0[0] ^= 1);
+        if !proven.proof.layers[layer].evaluations.is_empty() {
+            let error = refuse("layer value", &|p| p.layers[layer].evaluations[0] += one);
+            assert!(matches!(error, VerifyError::LowDegree(_)), "{error}");
+        }
+        if !proven.proof.layers[layer].path.is_empty() {
+            let error = refuse("layer path", &|p| p.layers[layer].path[0].0[0] ^= 1);
+            assert!(matches!(error, VerifyError::LowDegree(_)), "{error}");
+        }
+    }
+    refuse("missing layer", &|p| p.layers.truncate(1));
+    refuse("no layers", &|p| p.layers.clear());
+    for i in 0..proven.proof.last_layer.len() {
+        refuse("last layer", &|p| p.last_layer[i] += one);
+    }
+    refuse("nonce", &|p| p.nonce ^= 1);
+    // Shapes that a reader of bytes would not let through must be refused all the same.
+    refuse("no samples", &|p| p.samples[2].clear());
+    refuse("no opened values", &|p| p.queried[2][0].clear());
+    refuse("no trees", &|p| p.queried.clear());
+    refuse("no paths", &|p| p.paths.clear());
+    refuse("no public values", &|p| p.public.clear());
+    refuse("no totals", &|p| p.claims.clear());
+    refuse("short last layer", &|p| p.last_layer.truncate(3));
+}
+
+#[test]
+fn flipped_and_cut_bytes_are_refused() {
+    let (prepared, proven) = proven();
+    let key = &prepared.package.key;
+    let bytes = proven.proof.to_bytes();
+    let accepts = |bytes: &[u8]| {
+        Proof::from_bytes(bytes, key).is_ok_and(|proof| verify(key, &proof).is_ok())
+    };
+    assert!(accepts(&bytes));
+    for at in (0..bytes.len()).step_by(97).chain(0..64).chain(bytes.len() - 64..bytes.len()) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1 << (at % 8);
+        assert!(!accepts(&changed), "byte {at}");
+    }
+    for end in (0..bytes.len()).step_by(1009) {
+        assert!(!accepts(&bytes[..end]), "cut at {end}");
+    }
+    let mut longer = bytes.clone();
+    longer.push(0);
+    assert!(!accepts(&longer));
+}
+
+#[test]
+fn another_model_does_not_fit_the_key() {
+    let (graph, mut random) = mlp();
+    let prepared_mlp = prepared(&graph, Preset::Compact, 1);
+    let batch = inputs(&graph, &mut random, 1);
+
+    // Other weights: the commitments differ.
+    let mut package = prepared_mlp.package.clone();
+    package.graph.parameters[0].values[0] ^= 1;
+    veristar_model::bounds::propagate(&mut package.graph).expect("propagate");
+    assert!(matches!(Prepared::new(package), Err(ProveError::Mismatch)));
+
+    // A proof under another key with the same sizes is refused by name, and if renamed by content.
+    let mut other = graph.clone();
+    other.parameters[0].values[0] ^= 1;
+    veristar_model::bounds::propagate(&mut other).expect("propagate");
+    let prepared_other = prepared(&other, Preset::Compact, 1);
+    let mut proof = prove(&prepared_other, &batch).expect("prove").proof;
+    let key = &prepared_mlp.package.key;
+    assert!(matches!(verify(key, &proof), Err(VerifyError::OtherKey { .. })));
+    proof.key = key.fingerprint();
+    assert!(matches!(verify(key, &proof), Err(VerifyError::Totals)));
+}
+
+#[test]
+fn every_field_of_a_key_is_bound() {
+    let (prepared, proven) = proven();
+    let key = &prepared.package.key;
+    let changes: [(&str, &dyn Fn(&mut Key)); 9] = [
+        ("name", &|k| k.name.push('x')),
+        ("preset", &|k| k.preset = Preset::Fast),
+        ("hiding", &|k| k.hiding = !k.hiding),
+        ("architecture", &|k| k.architecture[0] ^= 1),
+        ("program root", &|k| k.program_root[0] ^= 1),
+        ("weights root", &|k| k.weights_root[0] ^= 1),
+        ("reads", &|k| k.layout.constants[0].reads += 1),
+        ("scale", &|k| k.layout.public[0].scale *= 2.0),
+        ("reserved rows", &|k| k.layout.reserved += 1),
+    ];
+    for (what, change) in changes {
+        let mut other = key.clone();
+        change(&mut other);
+        let mut proof = proven.proof.clone();
+        proof.key = other.fingerprint();
+        assert!(verify(&other, &proof).is_err(), "{what}");
+    }
+}
+
+#[test]
+fn hostile_keys_are_errors() {
+    let (prepared, _) = proven();
+    let bytes = prepared.package.key.to_bytes();
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1 << bit;
+            // Either an error or a key of other content: never a panic.
+            if let Ok(key) = Key::from_bytes(&changed) {
+                assert_ne!(key.fingerprint(), prepared.package.key.fingerprint());
+            }
+        }
+        assert!(Key::from_bytes(&bytes[..at]).is_err());
+    }
+}

@@ -1,0 +1,150 @@
+//! `veristar prove`: a proof that the model gives this output.
+
+use super::{data, files, profile::Profile, text, ui::Ui};
+use anyhow::{bail, Context, Result};
+use clap::Args;
+use serde_json::{json, Value};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use veristar::onnx::report::quantise_inputs;
+use veristar::prover::{prove, Prepared};
+
+/// Prove that the model gives its output for an input.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  veristar prove model.vsm --input sample.json -o sample.vproof
+  veristar prove model.vsm --input test.npz --row 7 -o seventh.vproof
+  veristar prove model.vsm --input test.npz --batch -o all.vproof     (set up with --batch N)
+
+The input is .npz, .npy, or JSON {\"input_data\": [[...]]}. What the proof shows of it was chosen
+at set-up (--public). Proofs are sound but not zero-knowledge in this version.")]
+pub struct Arguments {
+    /// The package that set-up wrote.
+    #[arg(value_name = "NAME.vsm")]
+    package: PathBuf,
+    /// The input, or several rows of inputs.
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Prove only this row, counted from 0.
+    #[arg(long, value_name = "K", conflicts_with = "batch")]
+    row: Option<usize>,
+    /// Prove all rows in one proof; set-up's --batch must be their number.
+    #[arg(long)]
+    batch: bool,
+    /// Show where the time goes, span by span.
+    #[arg(long)]
+    profile: bool,
+    /// Where the proof is written.
+    #[arg(short, long, value_name = "PROOF")]
+    output: PathBuf,
+}
+
+impl Arguments {
+    /// The rows to prove must be exactly as many as the key proves at once.
+    fn check_rows(&self, rows: usize, batch: usize) -> Result<()> {
+        if rows == batch {
+            return Ok(());
+        }
+        let file = format!("`{}` holds {rows} input{}", self.input.display(), if rows == 1 { "" } else { "s" });
+        let package = self.package.display();
+        if self.row.is_some() {
+            bail!("`{package}` was set up to prove {batch} inputs at once: --row does not apply; use --batch with {batch} rows");
+        }
+        if self.batch {
+            bail!("{file}, but `{package}` was set up to prove {batch} at once; run `veristar setup` again with --batch {rows}");
+        }
+        match batch {
+            1 => bail!("{file}: choose one with --row K, or use --batch"),
+            _ => bail!("{file}, but `{package}` was set up to prove {batch} at once; give {batch} rows"),
+        }
+    }
+}
+
+pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
+    let profile = Profile::start(arguments.profile);
+    let mut phases: Vec<(&str, Duration)> = Vec::new();
+    let mut clock = Instant::now();
+    let mut lap = |phase: &'static str| {
+        phases.push((phase, clock.elapsed()));
+        clock = Instant::now();
+    };
+
+    ui.step("reading");
+    let (package, _) = files::read_package(&arguments.package)?;
+    let model = data::float_model(&package)?;
+    let rows = data::load(&arguments.input, &model, arguments.row)?;
+    let batch = package.key.layout.batch as usize;
+    arguments.check_rows(rows.len(), batch)?;
+    let mut file = files::Output::create(&arguments.output, false)?;
+    let inputs: Vec<_> = rows.rows.iter().map(|row| quantise_inputs(&package.graph, row)).collect();
+    lap("read");
+
+    ui.step("compiling the model and committing to it");
+    let prepared = Prepared::new(package)
+        .with_context(|| format!("cannot use `{}`", arguments.package.display()))?;
+    lap("prepare");
+
+    ui.step("proving");
+    let proven = prove(&prepared, &inputs)
+        .with_context(|| format!("cannot prove `{}`", arguments.input.display()))?;
+    lap("prove");
+
+    ui.step("writing");
+    let bytes = proven.proof.to_bytes();
+    file.fill(&bytes)?;
+    let path = file.publish()?;
+    lap("write");
+
+    let graph = &prepared.package.graph;
+    for (number, run) in proven.outputs.iter().enumerate() {
+        let reals = data::real_outputs(graph, run);
+        for (tensor, values) in data::output_tensors(graph).iter().zip(&reals) {
+            let which = if batch > 1 { format!(" of inference {number}") } else { String::new() };
+            ui.say(format!("output `{}`{which}: {}", tensor.name, data::values(values)));
+        }
+    }
+    for note in model.notes() {
+        ui.say(format!("note: {note}"));
+    }
+    let inner = profile.below("prove");
+    ui.say(format!("\n{}", phase_table(&phases, &inner)));
+    if arguments.profile {
+        ui.say(profile.tree());
+    }
+    ui.say(format!("wrote {} ({})", path.display(), text::size(bytes.len())));
+    ui.say(format!("check it with: veristar verify NAME.vk {}", path.display()));
+
+    let phase_json: serde_json::Map<String, Value> = phases
+        .iter()
+        .map(|(name, time)| (format!("{name}_ms"), text::milliseconds(*time).into()))
+        .collect();
+    let inner_json: Vec<Value> = inner
+        .iter()
+        .map(|(name, time)| json!({ "phase": name, "ms": text::milliseconds(*time) }))
+        .collect();
+    let mut answer = json!({
+        "proof": { "path": path, "bytes": bytes.len() },
+        "key": files::fingerprint(&prepared.package.key),
+        "batch": batch,
+        "outputs": data::outputs_json(graph, &proven.outputs),
+        "times": phase_json,
+        "prove_phases": inner_json,
+        "notes": model.notes(),
+    });
+    if arguments.profile {
+        answer["profile"] = profile.json();
+    }
+    Ok(answer)
+}
+
+fn phase_table(phases: &[(&str, Duration)], inner: &[(String, Duration)]) -> String {
+    let mut rows = Vec::new();
+    for (name, time) in phases {
+        rows.push(vec![(*name).to_string(), text::time(*time)]);
+        if *name == "prove" {
+            rows.extend(inner.iter().map(|(n, t)| vec![format!("  {n}"), text::time(*t)]));
+        }
+    }
+    text::table(&["phase", "time"], &rows)
+}

@@ -1,0 +1,268 @@
+//! `veristar setup`: an ONNX file becomes a prover's package and a public key.
+
+use super::{bits, cells, files, text, ui::Ui};
+use anyhow::{bail, Context, Result};
+use clap::{Args, ValueEnum};
+use serde_json::{json, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use veristar::model::{Graph, TensorId};
+use veristar::onnx::{
+    evaluate, quantise, Dataset, FloatModel, LoadOptions, QuantiseOptions, Report,
+};
+use veristar::prover::{Package, SetupOptions};
+use veristar::security::Preset;
+
+/// Turn an ONNX model into NAME.vsm (for the prover: keep it private) and NAME.vk (publish it).
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  veristar setup model.onnx --calibration train.npz -o model
+  veristar setup model.onnx --calibration train.npz --preset compact --public input,output -o model
+  veristar setup ocr.onnx --calibration x.npy --shape x=1,3,48,192 -o ocr
+
+Calibration data: .npz, .npy, or JSON {\"input_data\": [[...], ...]}; the first axis counts samples.
+Labels in an .npz (`y` or `labels`) give accuracies. NAME.vsm holds the weights; NAME.vk does not.")]
+pub struct Arguments {
+    /// The model.
+    #[arg(value_name = "MODEL.onnx")]
+    model: PathBuf,
+    /// Typical inputs: they fix the ranges that proofs accept.
+    #[arg(long, value_name = "FILE")]
+    calibration: PathBuf,
+    /// More inputs, with labels, to report accuracy on.
+    #[arg(long, value_name = "FILE")]
+    test: Option<PathBuf>,
+    /// fast: quick to prove. compact: shorter proofs, slower to make.
+    #[arg(long, value_enum, default_value = "fast")]
+    preset: PresetName,
+    /// What a proof shows: a list of input, output; or none.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "output")]
+    public: Vec<Visible>,
+    /// Inferences in one proof.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    batch: u32,
+    /// Sizes of an input with free dimensions; may be repeated.
+    #[arg(long, value_name = "INPUT=DIMS", value_parser = parse_shape)]
+    shape: Vec<(String, Vec<usize>)>,
+    /// Precision of activations (4 to 16 bits) [default: 12]
+    #[arg(long, value_name = "N")]
+    activation_bits: Option<u32>,
+    /// Writes NAME.vsm and NAME.vk.
+    #[arg(short, long, value_name = "NAME")]
+    output: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PresetName {
+    Fast,
+    Compact,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Visible {
+    Input,
+    Output,
+    None,
+}
+
+/// `x=1,3,48,192`
+pub fn parse_shape(argument: &str) -> Result<(String, Vec<usize>), String> {
+    let wanted = "expected INPUT=DIMS, such as x=1,3,48,192";
+    let (name, dims) = argument.split_once('=').ok_or(wanted)?;
+    let dims: Result<Vec<usize>, _> = dims.split([',', 'x']).map(|d| d.trim().parse()).collect();
+    let dims = dims.map_err(|_| wanted)?;
+    match name.is_empty() || dims.contains(&0) {
+        true => Err(wanted.into()),
+        false => Ok((name.to_string(), dims)),
+    }
+}
+
+/// Loads a model from the bytes that packages keep, so that it can be loaded from there again.
+pub fn load_model(path: &Path, bytes: &[u8], shapes: &[(String, Vec<usize>)]) -> Result<FloatModel> {
+    files::expect(path, bytes, files::Kind::Other, "pass an ONNX file")
+        .with_context(|| "this is not an ONNX model")?;
+    let shapes: BTreeMap<_, _> = shapes.iter().cloned().collect();
+    let options = LoadOptions { shapes, ..LoadOptions::default() };
+    match FloatModel::from_bytes(bytes, &options) {
+        Ok(model) => Ok(model),
+        Err(error) if FloatModel::load_with(path, &options).is_err() => {
+            Err(error).with_context(|| format!("`{}`", path.display()))
+        }
+        Err(_) => bail!(
+            "`{}` keeps weights in another file; save it as one file (onnx.save with save_as_external_data=False)",
+            path.display()
+        ),
+    }
+}
+
+pub fn stem(path: &Path) -> String {
+    path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
+    let public = |what: Visible| arguments.public.contains(&what);
+    if public(Visible::None) && arguments.public.len() > 1 {
+        bail!("--public none stands alone; give a list of input and output, or none");
+    }
+    let start = Instant::now();
+    ui.step("loading the model");
+    let onnx = files::read(&arguments.model)?;
+    let model = load_model(&arguments.model, &onnx, &arguments.shape)?;
+    // Before the work: a place that cannot be written is known now.
+    let package_path = files::with_ending(&arguments.output, "vsm");
+    let key_path = files::with_ending(&arguments.output, "vk");
+    let mut package_file = files::Output::create(&package_path, true)?;
+    let mut key_file = files::Output::create(&key_path, false)?;
+
+    ui.step("reading data");
+    let calibration = Dataset::load(&arguments.calibration, &model)?;
+    let test = arguments.test.as_ref().map(|path| Dataset::load(path, &model)).transpose()?;
+    ui.step(format!("calibrating on {} samples and quantising", calibration.len()));
+    let mut options = QuantiseOptions::default();
+    if let Some(bits) = arguments.activation_bits {
+        options.activation_bits = bits;
+    }
+    let quantised = quantise(&model, &calibration, &options)?;
+    let mut graph = quantised.graph;
+    graph.name = stem(&arguments.model);
+    let test = test.map(|test| evaluate(&model, &graph, &test)).transpose()?;
+
+    ui.step("compiling and committing");
+    let preset = match arguments.preset {
+        PresetName::Fast => Preset::Fast,
+        PresetName::Compact => Preset::Compact,
+    };
+    let batch = arguments.batch as usize;
+    let public = public_tensors(&graph, public(Visible::Input), public(Visible::Output));
+    let options = SetupOptions { preset, batch, public };
+    let mut package = veristar::prover::setup(graph, &options)?;
+    package.onnx = onnx;
+
+    ui.step("writing");
+    let package_bytes = package.to_bytes();
+    let key_bytes = package.key.to_bytes();
+    package_file.fill(&package_bytes)?;
+    key_file.fill(&key_bytes)?;
+    let package_path = package_file.publish()?;
+    let key_path = match key_file.publish() {
+        Ok(path) => path,
+        Err(error) => {
+            // Both or none.
+            let _ = std::fs::remove_file(&package_path);
+            return Err(error);
+        }
+    };
+    let elapsed = start.elapsed();
+    let made = Made { package: &package, package_path, key_path, calibration: &quantised.report, test: test.as_ref() };
+    made.say(ui, package_bytes.len(), key_bytes.len());
+    ui.say(format!("\nset-up took {}", text::time(elapsed)));
+    let mut answer = made.json(package_bytes.len(), key_bytes.len());
+    answer["setup_ms"] = text::milliseconds(elapsed).into();
+    Ok(answer)
+}
+
+pub fn public_tensors(graph: &Graph, inputs: bool, outputs: bool) -> BTreeSet<TensorId> {
+    let inputs = graph.inputs.iter().filter(|_| inputs);
+    inputs.chain(graph.outputs.iter().filter(|_| outputs)).copied().collect()
+}
+
+/// What a set-up made.
+struct Made<'a> {
+    package: &'a Package,
+    package_path: PathBuf,
+    key_path: PathBuf,
+    calibration: &'a Report,
+    test: Option<&'a Report>,
+}
+
+impl Made<'_> {
+    fn say(&self, ui: &Ui, package_bytes: usize, key_bytes: usize) {
+        let key = &self.package.key;
+        ui.say(format!("model `{}`", key.name));
+        for note in &self.calibration.notes {
+            ui.say(format!("note: {note}"));
+        }
+        ui.say("\nquantised model against float:");
+        ui.say(report_table(&[("calibration", Some(self.calibration)), ("test", self.test)]));
+        for (name, report) in [("calibration", Some(self.calibration)), ("test", self.test)] {
+            let Some(report) = report else { continue };
+            if let Some(accuracy) = &report.accuracy {
+                ui.say(format!(
+                    "  accuracy on {name} data: float {}, quantised {}, same answer on {}",
+                    text::percent(accuracy.float),
+                    text::percent(accuracy.quantised),
+                    text::percent(accuracy.agreement),
+                ));
+            }
+            if let Some(refused) = &report.refused {
+                ui.say(format!(
+                    "  {} {name} inputs cannot be proven: {}",
+                    refused.rows, refused.first
+                ));
+            }
+        }
+        ui.say("\ntables:");
+        ui.say(cells::table(&cells::rows(&key.layout, None)));
+        ui.say(format!("preset {}: {}", key.preset.name(), bits::line(key)));
+        ui.say(format!("{} inference(s) a proof; {}", key.layout.batch, visibility(self.package)));
+        ui.say(format!("\nkey fingerprint {}", files::fingerprint(key)));
+        let wrote = [
+            (&self.package_path, package_bytes, "for proving; holds the weights: keep it private"),
+            (&self.key_path, key_bytes, "for verifying: publish it"),
+        ];
+        for (path, bytes, what) in wrote {
+            ui.say(format!("wrote {} ({}; {what})", path.display(), text::size(bytes)));
+        }
+    }
+
+    fn json(&self, package_bytes: usize, key_bytes: usize) -> Value {
+        let key = &self.package.key;
+        let rows = cells::rows(&key.layout, None);
+        json!({
+            "model": key.name,
+            "package": { "path": self.package_path, "bytes": package_bytes },
+            "key": { "path": self.key_path, "bytes": key_bytes, "fingerprint": files::fingerprint(key) },
+            "preset": key.preset.name(),
+            "batch": key.layout.batch,
+            "public": key.layout.public.iter().map(|t| &t.name).collect::<Vec<_>>(),
+            "calibration": self.calibration,
+            "test": self.test,
+            "chips": cells::json(&rows),
+            "totals": cells::totals(&key.layout, &rows),
+            "security": bits::json(key),
+        })
+    }
+}
+
+/// Which inputs and outputs proofs show.
+fn visibility(package: &Package) -> String {
+    let shown: Vec<&str> = package.key.layout.public.iter().map(|t| t.name.as_str()).collect();
+    match shown.is_empty() {
+        true => "proofs show no input or output".into(),
+        false => format!("proofs show: {}", shown.join(", ")),
+    }
+}
+
+fn report_table(reports: &[(&str, Option<&Report>)]) -> String {
+    let mut rows = Vec::new();
+    for (name, report) in reports {
+        let Some(report) = report else { continue };
+        for output in &report.outputs {
+            rows.push(vec![
+                output.name.clone(),
+                (*name).to_string(),
+                report.rows.to_string(),
+                text::number(output.max_value),
+                text::number(output.max_abs),
+                text::number(output.mean_abs),
+                format!("{:.6}", output.cosine),
+            ]);
+        }
+    }
+    let header =
+        ["output", "data", "samples", "largest value", "largest error", "mean error", "cosine"];
+    text::table(&header, &rows)
+}
+

@@ -1,0 +1,150 @@
+//! `veristar verify`: whether a proof holds under a key, and what it says.
+//!
+//! A file that does not begin as a proof of this version is unusable (exit 2); whatever is wrong
+//! after that, a cut included, is a refusal (exit 1).
+
+use super::{bits, data, files, text, ui::Ui, Refused};
+use anyhow::{Context, Result};
+use clap::Args;
+use serde_json::{json, Value};
+use std::path::PathBuf;
+use std::time::Instant;
+use veristar::air::program::PublicTensor;
+use veristar::verifier::verify::{hex, verify};
+use veristar::verifier::{FormatError, Key, Proof, VerifyError};
+
+/// Check a proof and print the public values it vouches for.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  veristar verify model.vk sample.vproof
+
+Exit codes: 0 the proof holds; 1 it is refused (with the reason), which includes a proof that is cut
+short, damaged, or made for another key; 2 a file cannot be read, or is no key or no proof at all.
+Take the key from whom you trust: compare its fingerprint.")]
+pub struct Arguments {
+    /// The model's verification key.
+    #[arg(value_name = "NAME.vk")]
+    key: PathBuf,
+    /// The proof.
+    #[arg(value_name = "PROOF")]
+    proof: PathBuf,
+}
+
+pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
+    ui.step("verifying");
+    let (key, key_bytes) = files::read_key(&arguments.key)?;
+    let bytes = files::read(&arguments.proof)?;
+    files::expect(
+        &arguments.proof,
+        &bytes,
+        files::Kind::Proof,
+        "pass the file that `veristar prove` wrote",
+    )?;
+    let fingerprint = files::fingerprint(&key);
+    let start = Instant::now();
+    let values = match check(&key, &bytes) {
+        Ok(values) => values,
+        Err(VerifyError::Format(error @ FormatError::Version { .. })) => {
+            return Err(error).with_context(|| format!("`{}`", arguments.proof.display()));
+        }
+        Err(error) => {
+            let reason = error.to_string();
+            let json = json!({ "valid": false, "reason": reason, "key": fingerprint });
+            let reason = format!("proof refused: {reason}");
+            return Err(Refused { reason, json }.into());
+        }
+    };
+    let elapsed = start.elapsed();
+
+    ui.say(format!("valid: the proof holds under key {fingerprint}"));
+    ui.say(format!("model `{}`", key.name));
+    for (tensor, values) in key.layout.public.iter().zip(&values) {
+        say(ui, &key, tensor, values);
+    }
+    ui.say(format!("not shown: {}", hidden(&key)));
+    if !key.hiding {
+        ui.say("  (not zero-knowledge: this version's proofs still leak about what they do not show)");
+    }
+    ui.say(format!("security: {} (preset {})", bits::line(&key), key.preset.name()));
+    ui.say(format!(
+        "proof {}, key {}, checked in {}",
+        text::size(bytes.len()),
+        text::size(key_bytes),
+        text::time(elapsed),
+    ));
+    Ok(json!({
+        "valid": true,
+        "key": fingerprint,
+        "model": key.name,
+        "preset": key.preset.name(),
+        "batch": key.layout.batch,
+        "public": public_json(&key, &values),
+        "not_shown": hidden(&key),
+        "zero_knowledge": key.hiding,
+        "security": bits::json(&key),
+        "proof_bytes": bytes.len(),
+        "key_bytes": key_bytes,
+        "verify_ms": text::milliseconds(elapsed),
+    }))
+}
+
+/// The proof's public values, tensor by tensor, if it holds.
+pub fn check(key: &Key, bytes: &[u8]) -> Result<Vec<Vec<i32>>, VerifyError> {
+    // First, because another key's proof has other sizes and would look damaged.
+    let (got, expected) = (Proof::key_of(bytes)?, key.fingerprint());
+    if got != expected {
+        return Err(VerifyError::OtherKey { expected: hex(&expected), got: hex(&got) });
+    }
+    let proof = Proof::from_bytes(bytes, key)?;
+    Ok(verify(key, &proof)?.public.into_iter().map(|(_, values)| values).collect())
+}
+
+fn role(tensor: &PublicTensor) -> &'static str {
+    if tensor.input {
+        "input"
+    } else {
+        "output"
+    }
+}
+
+fn say(ui: &Ui, key: &Key, tensor: &PublicTensor, values: &[i32]) {
+    let reals = data::real_public(tensor, values);
+    let length = (reals.len() / key.layout.batch.max(1) as usize).max(1);
+    for (number, values) in reals.chunks(length).enumerate() {
+        let which = match key.layout.batch {
+            1 => String::new(),
+            _ => format!(" of inference {number}"),
+        };
+        ui.say(format!("{} `{}`{which}: {}", role(tensor), tensor.name, data::values(values)));
+    }
+}
+
+fn hidden(key: &Key) -> String {
+    let shown = |input: bool| key.layout.public.iter().any(|t| t.input == input);
+    let mut parts = vec!["the weights (the key commits to them)"];
+    if !shown(true) {
+        parts.push("the inputs");
+    }
+    if !shown(false) {
+        parts.push("the outputs");
+    }
+    parts.join(", ")
+}
+
+fn public_json(key: &Key, values: &[Vec<i32>]) -> Value {
+    let tensors = key.layout.public.iter().zip(values);
+    tensors
+        .map(|(tensor, values)| {
+            json!({
+                "name": tensor.name,
+                "role": role(tensor),
+                "shape": tensor.shape,
+                "scale": tensor.scale,
+                "zero_point": tensor.zero_point,
+                "values": data::real_public(tensor, values),
+                "integers": values,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,7 @@
+//! The program `veristar`: see `veristar --help`.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}
