@@ -9,6 +9,7 @@
 //! | [`sums`] | lookup and running sums |
 //! | [`domain`] | the constraints on the evaluation domain |
 //! | [`prove`] | the prover, step by step |
+//! | [`opening`] | composition, openings, low-degree test |
 //! | [`check`] | constraints and lookups row by row, with names |
 
 // stwo's SIMD fields are built on it; see .cargo/config.toml.
@@ -18,6 +19,7 @@ pub mod check;
 pub mod domain;
 pub mod error;
 pub mod memory;
+pub mod opening;
 pub mod package;
 pub mod prepared;
 pub mod prove;

@@ -3,6 +3,7 @@
 use crate::check::{self, Witness};
 use crate::domain::{ChipProver, PackedChallenges};
 use crate::error::ProveError;
+use crate::opening::open;
 use crate::memory::{execute, fill, Execution};
 use crate::prepared::Prepared;
 use crate::sums::{sums, TableColumns};
@@ -146,15 +147,32 @@ fn prove_execution(prepared: &Prepared, execution: &Execution) -> Result<Proof, 
         components(layout, &challenges, &claims).into_iter().map(ChipProver).collect();
     let provers: Vec<&dyn ComponentProver<SimdBackend>> =
         tables.iter().map(|t| t as &dyn ComponentProver<SimdBackend>).collect();
-    let span = info_span!("prove constraints").entered();
-    let proof = stwo::prover::prove(&provers, channel, scheme);
-    drop(span);
-    let proof = proof.map_err(|_| {
-        let witness = Witness { values: &values, evaluations: &evaluations, sums: &columns };
-        let found = check::rows(prepared, &witness, &challenges, &claims);
-        ProveError::Constraint(found.first().map_or_else(String::new, ToString::to_string))
+    let key = &prepared.package.key;
+    let pow_bits = key.parameters().opening_pow_bits;
+    let opened = open(&provers, channel, scheme, layout.log_height(), pow_bits);
+    let opened = opened.map_err(|error| match error {
+        ProveError::Constraint(_) => {
+            let witness = Witness { values: &values, evaluations: &evaluations, sums: &columns };
+            let found = check::rows(prepared, &witness, &challenges, &claims);
+            ProveError::Constraint(found.first().map_or_else(String::new, ToString::to_string))
+        }
+        other => other,
     })?;
-    Proof::from_stwo(prepared.fingerprint, public, claims, proof.0).ok_or(ProveError::Mismatch)
+    let commitments = opened.roots.get(2..).and_then(|roots| roots.try_into().ok());
+    let (layers, last_layer) = Proof::layers_of(opened.fri);
+    Ok(Proof {
+        key: prepared.fingerprint,
+        public,
+        claims,
+        commitments: commitments.ok_or(ProveError::Mismatch)?,
+        samples: opened.samples,
+        queried: opened.queried,
+        paths: opened.paths,
+        opening_nonce: opened.opening_nonce,
+        nonce: opened.nonce,
+        layers,
+        last_layer,
+    })
 }
 
 fn commit<'a>(

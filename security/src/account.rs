@@ -204,7 +204,8 @@ impl Regime {
         );
         // Powers of one challenge: a curve of degree `columns - 1`.
         let openings = count(sizes.columns.saturating_sub(1)) + log_gap;
-        let openings = ("combination of openings", LOG2_FIELD - openings);
+        let work = f64::from(parameters.opening_pow_bits);
+        let openings = ("combination of openings", LOG2_FIELD - openings + work);
         // A fold by `a` is a curve of degree `a - 1`; the second summand of the weighted gap, at
         // most `(2m + 1) (n + 1) a / sqrt(rho)`, is covered by rounding `a - 1` up to `2a`.
         let folding = ("low-degree test, folding", LOG2_FIELD - 1.0 - arity - log_gap);
@@ -269,9 +270,9 @@ mod tests {
 
     // Fixed here, so that tuning a preset leaves the values computed by hand alone.
     const FAST: Parameters =
-        Parameters { log_blowup: 1, queries: 80, pow_bits: 16, fold_step: 4, log_last_layer: 5 };
+        Parameters { log_blowup: 1, queries: 80, pow_bits: 16, opening_pow_bits: 0, fold_step: 4, log_last_layer: 5 };
     const COMPACT: Parameters =
-        Parameters { log_blowup: 4, queries: 19, pow_bits: 20, fold_step: 4, log_last_layer: 5 };
+        Parameters { log_blowup: 4, queries: 19, pow_bits: 20, opening_pow_bits: 0, fold_step: 4, log_last_layer: 5 };
 
     fn bits(bits: &Bits) -> Vec<u32> {
         bits.sources.iter().map(|(_, bits)| *bits).collect()
@@ -279,19 +280,25 @@ mod tests {
 
     #[test]
     fn presets_reach_the_minimum() {
-        for (preset, johnson) in [(Preset::Fast, 53), (Preset::Compact, 56)] {
-            let account = accept(preset, &TYPICAL).unwrap();
-            assert_eq!(account.conjectured.total, 96);
-            assert_eq!(account.johnson.total, johnson);
+        let tall = Sizes { log_height: 16, columns: 900, lookups: 1 << 22, ..TYPICAL };
+        let expected = [
+            (Preset::Fast, TYPICAL, [98, 96, 43, 55]),
+            (Preset::Fast, tall, [99, 96, 50, 54]),
+            (Preset::Compact, TYPICAL, [98, 96, 33, 56]),
+        ];
+        for (preset, sizes, totals_expected) in expected {
+            accept(preset, &sizes).unwrap();
+            assert_eq!(totals(&preset.parameters(sizes.log_height), &sizes), totals_expected);
         }
     }
 
-    /// Large tables need more: 599 openings on 2^19 points leave 124 - 28.2 bits.
+    /// Large tables need more: 599 openings on 2^19 points leave 124 - 28.2 bits without work.
     #[test]
     fn height_can_exhaust_the_field() {
         let sizes = Sizes { log_height: 18, columns: 600, lookups: 1 << 23, ..TYPICAL };
-        let error = accept(Preset::Fast, &sizes).unwrap_err();
-        assert_eq!((error.got, error.weakest), (95, "combination of openings"));
+        let lazy = account(&FAST, &sizes).conjectured;
+        assert_eq!(lazy.total, 95);
+        accept(Preset::Fast, &sizes).unwrap();
     }
 
     /// By hand, with log2 |K| just below 124. Identity: 2^20. Lookups: 4 * 2^18 = 2^20. Combination: 399
@@ -364,11 +371,11 @@ mod tests {
             let Account { conjectured, random_words, unique_decoding, johnson } =
                 account(&preset.parameters(sizes.log_height), &sizes);
             for bits in [conjectured, random_words, unique_decoding, johnson] {
-                assert_eq!(bits.total, 0);
+                assert!(bits.total < 16);
             }
             let nothing =
                 Sizes { log_height: 0, columns: 0, constraints: 0, lookups: 0, degree_in_t_r: 0 };
-            assert!(account(&preset.parameters(nothing.log_height), &nothing).conjectured.total <= 96);
+            assert!(account(&preset.parameters(nothing.log_height), &nothing).conjectured.total <= 99);
         }
     }
 
@@ -376,7 +383,7 @@ mod tests {
     fn serialises() {
         let account = account(&Preset::Fast.parameters(TYPICAL.log_height), &TYPICAL);
         let json = serde_json::to_value(&account).unwrap();
-        assert_eq!(json["conjectured"]["total"], 96);
+        assert_eq!(json["conjectured"]["total"], account.conjectured.total);
         assert_eq!(json["johnson"]["sources"][0][0], "linear identity (t, r)");
     }
 
@@ -402,9 +409,10 @@ mod tests {
             log_blowup in 1u32..6,
             queries in 1usize..300,
             pow_bits in 0u32..30,
+            opening_pow_bits in 0u32..16,
             fold_step in 1u32..5,
         ) -> Parameters {
-            Parameters { log_blowup, queries, pow_bits, fold_step, log_last_layer: 2 }
+            Parameters { log_blowup, queries, pow_bits, opening_pow_bits, fold_step, log_last_layer: 2 }
         }
     }
 

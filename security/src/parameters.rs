@@ -11,6 +11,8 @@ pub struct Parameters {
     pub queries: usize,
     /// Bits of proof of work before the queries are drawn.
     pub pow_bits: u32,
+    /// Bits of proof of work before the challenge that combines the openings.
+    pub opening_pow_bits: u32,
     /// log2 of the folding factor between FRI layers.
     pub fold_step: u32,
     /// log2 of the number of coefficients of the last FRI layer.
@@ -41,7 +43,14 @@ impl Preset {
             Preset::Fast => (1, 83, 16),
             Preset::Compact => (5, 16, 18),
         };
-        Parameters { log_blowup, queries, pow_bits, fold_step: 3, log_last_layer: 4 }
+        Parameters {
+            log_blowup,
+            queries,
+            pow_bits,
+            opening_pow_bits: 12,
+            fold_step: 3,
+            log_last_layer: 4,
+        }
     }
 
     /// The name used on the command line.

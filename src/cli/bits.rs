@@ -2,44 +2,10 @@
 
 use super::text;
 use serde_json::{json, Value};
-use veristar::air::chips::{Chip, Constraints};
-use veristar::air::survey::survey;
-use veristar::security::{account, Account, Sizes};
-use veristar::verifier::proof::sample_counts;
 use veristar::verifier::Key;
 
-/// What the errors of this key's proofs depend on.
-///
-/// The degree of the linear identity is not in a key. It is bounded here for keys made by set-up: a
-/// term is a monomial, an evaluation and a run of weights, each of a degree below the number of
-/// Horner elements (in `t`) or of weights (in `r`).
-fn sizes(key: &Key) -> Sizes {
-    let layout = &key.layout;
-    let cells = |wanted: fn(&Chip) -> bool| -> u64 {
-        let tables = layout.instances.iter().filter(|i| wanted(&i.chip));
-        tables.map(|i| (i.chip.width() as u64) << i.log_size).sum()
-    };
-    let horner = cells(|chip| matches!(chip, Chip::Horner(_)));
-    let weights = cells(|chip| matches!(chip, Chip::Weights(_)));
-    let lookups = layout.instances.iter().map(|i| (i.shape().lookups as u64) << i.log_size);
-    let public: usize = layout.public.iter().map(|t| t.addresses.len()).sum();
-    // A column opened at two points is also sampled for its period.
-    let samples = |count: &usize| if *count > 1 { *count as u64 + 1 } else { *count as u64 };
-    Sizes {
-        log_height: layout.log_height(),
-        columns: sample_counts(key).iter().flatten().map(samples).sum(),
-        constraints: layout.instances.iter().map(|i| survey(&i.chip).names.len() as u64).sum(),
-        lookups: lookups.sum::<u64>() + (layout.constants.len() + public) as u64,
-        degree_in_t_r: 2 * horner + 3 * weights,
-    }
-}
-
-pub fn of(key: &Key) -> Account {
-    account(&key.preset.parameters(), &sizes(key))
-}
-
 pub fn json(key: &Key) -> Value {
-    let account = of(key);
+    let account = key.security();
     let weakest = account.conjectured.sources.iter().min_by_key(|(_, bits)| *bits);
     json!({
         "conjectured": account.conjectured.total,
@@ -53,14 +19,14 @@ pub fn json(key: &Key) -> Value {
 
 /// One line.
 pub fn line(key: &Key) -> String {
-    let a = of(key);
+    let a = key.security();
     let proven = a.unique_decoding.total.max(a.johnson.total);
     format!("{} bits conjectured, {proven} bits by proven theorems", a.conjectured.total)
 }
 
 /// Every source in every regime.
 pub fn table(key: &Key) -> String {
-    let a = of(key);
+    let a = key.security();
     let regimes = [&a.conjectured, &a.random_words, &a.unique_decoding, &a.johnson];
     let mut rows: Vec<Vec<String>> = Vec::new();
     for (i, (name, _)) in a.conjectured.sources.iter().enumerate() {

@@ -6,7 +6,7 @@
 use super::text;
 use serde_json::{json, Value};
 use veristar::air::chips::{
-    Binary, Chip, Constraints, Field, Horner, Input, Maximum, Parameters, Unary, Weights,
+    Binary, Chip, Field, Horner, Input, Maximum, Parameters, Unary, Weights,
 };
 use veristar::air::program::{Garbage, Instance, Layout, Program, Table, ZERO};
 use veristar::model::{bounds, Graph, Node, Op, Range, TensorId};
@@ -37,7 +37,8 @@ fn used(instance: &Instance, table: &Table, program: &Program) -> Used {
     let set = |column: usize, row: usize| cell(column, row) != ZERO as i32;
     // Rows whose lanes hold `address(j)`, and how many lanes do.
     let lanes = |address: fn(usize) -> usize| {
-        let counts = (0..table.rows).map(|row| (0..width).filter(|j| set(address(*j), row)).count());
+        let counts =
+            (0..table.rows).map(|row| (0..width).filter(|j| set(address(*j), row)).count());
         let counts: Vec<usize> = counts.collect();
         (counts.iter().filter(|n| **n > 0).count(), counts.iter().sum::<usize>())
     };
@@ -82,7 +83,8 @@ fn used(instance: &Instance, table: &Table, program: &Program) -> Used {
                 // Spare lanes repeat the one before.
                 result.read += (0..width).filter(|j| *j == 0 || lane(*j) != lane(j - 1)).count();
                 result.written += usize::from(set(Maximum::RESULT, row));
-                result.written += usize::from(set(Maximum::POSITION_RESULT, row));
+                // Most windows are asked for their maximum only.
+                result.written += usize::from(cell(Maximum::POSITION_READS, row) != 0);
             }
         }
     }
@@ -205,8 +207,18 @@ pub fn table(rows: &[Row]) -> String {
         line
     });
     let header = [
-        "chip", "width", "rows", "used", "program", "weights", "values", "evals", "sums", "cells",
-        "weights", "activations",
+        "chip",
+        "width",
+        "rows",
+        "used",
+        "program",
+        "weights",
+        "values",
+        "evals",
+        "sums",
+        "cells",
+        "weights",
+        "activations",
     ];
     text::table(&header, &lines.collect::<Vec<_>>())
 }
@@ -287,7 +299,13 @@ impl LayerRow {
 
 pub fn layer_table(layers: &[LayerRow]) -> String {
     let header = [
-        "layer", "operation", "output", "scale", "range", "multiplications", "weights",
+        "layer",
+        "operation",
+        "output",
+        "scale",
+        "range",
+        "multiplications",
+        "weights",
         "activations",
     ];
     text::table(&header, &layers.iter().map(LayerRow::line).collect::<Vec<_>>())

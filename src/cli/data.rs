@@ -65,7 +65,8 @@ pub fn float_outputs(model: &FloatModel, row: &[Vec<f32>]) -> Result<Vec<Vec<f64
 /// Real values of a run's outputs.
 pub fn real_outputs(graph: &Graph, run: &[Vec<i64>]) -> Vec<Vec<f64>> {
     let tensors = output_tensors(graph);
-    let reals = |(t, values): (&Tensor, &Vec<i64>)| values.iter().map(|q| t.dequantise(*q)).collect();
+    let reals =
+        |(t, values): (&Tensor, &Vec<i64>)| values.iter().map(|q| t.dequantise(*q)).collect();
     tensors.into_iter().zip(run).map(reals).collect()
 }
 
@@ -82,7 +83,9 @@ pub fn real_public(tensor: &PublicTensor, values: &[i32]) -> Vec<f64> {
 /// Index of the largest value, if there are several.
 pub fn largest(values: &[f64]) -> Option<usize> {
     let indices = 0..values.len();
-    indices.reduce(|best, i| if values[i] > values[best] { i } else { best }).filter(|_| values.len() > 1)
+    indices
+        .reduce(|best, i| if values[i] > values[best] { i } else { best })
+        .filter(|_| values.len() > 1)
 }
 
 /// Values on one line, the first ones of many.

@@ -34,9 +34,9 @@ pub struct Arguments {}
 pub fn command(_: &Arguments, ui: &Ui) -> Result<Value> {
     ui.step("quantising");
     let (graph, rows, report) = model()?;
-    ui.say("A bank scores loans with a neural network it wants to keep to itself. It publishes only a key,");
-    ui.say("32 KB or so that commit to the network. For each applicant it publishes a score with a proof");
-    ui.say("that this very network, on some input, gives this very score.\n");
+    ui.say("A bank scores loans with a neural network that it does not hand out. It publishes a key, which");
+    ui.say("commits to the network, and for each applicant a score with a proof: this very network, on some");
+    ui.say("input, gives this very score.\n");
     ui.say(format!(
         "The network: {} layers as integers, {} multiplications, {} weights.",
         graph.nodes.len(),
@@ -73,19 +73,19 @@ pub fn command(_: &Arguments, ui: &Ui) -> Result<Value> {
     ui.say("Attempts to cheat:");
     ui.step("cheating");
     let attempts = attempts(&graph, fast, compact)?;
-    let lines: Vec<Vec<String>> = attempts
-        .iter()
-        .map(|(what, reason)| vec![what.clone(), format!("refused: {reason}")])
-        .collect();
-    for line in &lines {
-        ui.say(format!("  {}\n    -> {}", line[0], line[1]));
+    for (what, reason) in &attempts {
+        ui.say(format!("  {what}\n    -> refused: {reason}"));
     }
 
     ui.say("\nTimes and sizes here:");
     ui.say(table(&made));
-    ui.say("Set-up is done once for a model, preparing once for a run of the prover. `fast` is quicker to");
+    ui.say("\nSet-up is done once for a model, preparing once for a run of the prover. `fast` is quicker to");
     ui.say("prove, `compact` has shorter proofs.\n");
-    ui.say(format!("Security of fast: {}; compact: {}.", bits::line(&fast.key), bits::line(&compact.key)));
+    ui.say(format!(
+        "Security of fast: {}; compact: {}.",
+        bits::line(&fast.key),
+        bits::line(&compact.key)
+    ));
     ui.say("Shown: a false score has no proof, so the score is the committed network's. Not shown: that the");
     ui.say("network is fair or its input true. And the proofs are not zero-knowledge in this version: they");
     ui.say("do not print weights and input, but they leak about them. See SECURITY.md.");
@@ -207,7 +207,8 @@ impl Made {
         let key = Key::from_bytes(&key_bytes)?;
         let (values, verify) = timed(|| Ok(verify::check(&key, &proof)?))?;
         let tensor = key.layout.public.first().zip(values.first());
-        let score = tensor.and_then(|(tensor, values)| data::real_public(tensor, values).first().copied());
+        let score =
+            tensor.and_then(|(tensor, values)| data::real_public(tensor, values).first().copied());
         Ok(Self {
             key_bytes: key_bytes.len(),
             package_bytes,
@@ -261,7 +262,9 @@ fn attempts(graph: &Graph, made: &Made, other: &Made) -> Result<Vec<(String, Str
     let mut results = Vec::new();
     let mut attempt = |what: String, key: &Key, proof: &[u8]| -> Result<()> {
         let Err(reason) = verify::check(key, proof) else {
-            return Err(anyhow!("a forged proof was accepted: this must never happen, please report it"));
+            return Err(anyhow!(
+                "a forged proof was accepted: this must never happen, please report it"
+            ));
         };
         results.push((what, reason.to_string()));
         Ok(())
@@ -283,12 +286,12 @@ fn attempts(graph: &Graph, made: &Made, other: &Made) -> Result<Vec<(String, Str
 
     attempt("show the proof under another key".into(), &other.key, &made.proof)?;
 
-    // Another network: one weight, one step away. The proof is relabelled for its key.
+    // Another network: one weight, one step nearer to 0, so that all ranges still hold. The proof is
+    // relabelled for its key.
     let mut changed = graph.clone();
-    let parameter = changed.parameters.first_mut().context("the model has no weights")?;
-    let up = parameter.range.hi;
-    let weight = parameter.values.first_mut().context("the model has no weights")?;
-    *weight += if i64::from(*weight) < up { 1 } else { -1 };
+    let mut weights = changed.parameters.iter_mut().flat_map(|p| p.values.iter_mut());
+    let weight = weights.find(|w| **w != 0).context("the model has no weights")?;
+    *weight -= weight.signum();
     let changed = package(&changed, made.key.preset)?.key;
     let mut relabelled = Proof::from_bytes(&made.proof, &made.key)?;
     relabelled.key = changed.fingerprint();

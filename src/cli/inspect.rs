@@ -101,7 +101,7 @@ fn tensors_json(graph: &Graph, ids: &[usize]) -> Value {
 
 fn say_key(ui: &Ui, key: &Key, program: Option<&Program>) {
     let layout = &key.layout;
-    let p = key.preset.parameters();
+    let p = key.parameters();
     ui.say(format!("\nmodel `{}`, {} inference(s) a proof", key.name, layout.batch));
     ui.say(format!("key fingerprint   {}", files::fingerprint(key)));
     ui.say(format!("architecture      {}", hex(&key.architecture)));
@@ -133,7 +133,10 @@ fn say_key(ui: &Ui, key: &Key, program: Option<&Program>) {
         true => ui.say("public: nothing"),
         false => {
             ui.say("\npublic values:");
-            ui.say(text::table(&["tensor", "role", "shape", "scale", "zero point", "range"], &rows));
+            ui.say(text::table(
+                &["tensor", "role", "shape", "scale", "zero point", "range"],
+                &rows,
+            ));
         }
     }
     let rows = cells::rows(layout, program);
@@ -188,7 +191,7 @@ fn key_json(key: &Key, program: Option<&Program>, kind: &str, bytes: usize) -> V
         "program_root": hex(&key.program_root),
         "weights_root": hex(&key.weights_root),
         "preset": key.preset.name(),
-        "parameters": key.preset.parameters(),
+        "parameters": key.parameters(),
         "batch": key.layout.batch,
         "reserved_rows": key.layout.reserved,
         "zero_knowledge": key.hiding,
@@ -202,21 +205,22 @@ fn key_json(key: &Key, program: Option<&Program>, kind: &str, bytes: usize) -> V
 fn proof(arguments: &Arguments, bytes: &[u8], ui: &Ui) -> Result<Value> {
     let path = arguments.file.display();
     let key_of = Proof::key_of(bytes).with_context(|| format!("cannot use `{path}`"))?;
+    let key = arguments.key.as_ref().map(|key| files::read_key(key)).transpose()?;
+    if let Some((key, _)) = &key {
+        anyhow::ensure!(
+            key.fingerprint() == key_of,
+            "`{path}` was made for another key ({}); pass the key with that fingerprint",
+            hex(&key_of)
+        );
+    }
     ui.say(format!("proof, {}, made for key {}", text::size(bytes.len()), hex(&key_of)));
-    let mut answer =
-        json!({ "kind": "proof", "bytes": bytes.len(), "key": hex(&key_of) });
-    let Some(key) = &arguments.key else {
+    let mut answer = json!({ "kind": "proof", "bytes": bytes.len(), "key": hex(&key_of) });
+    let Some((key, _)) = key else {
         ui.say("its sections depend on the key: pass it with --key NAME.vk to see them");
         return Ok(answer);
     };
-    let (key, _) = files::read_key(key)?;
-    anyhow::ensure!(
-        key.fingerprint() == key_of,
-        "`{path}` was made for another key ({}); pass the key with that fingerprint",
-        hex(&key_of)
-    );
     let proof = Proof::from_bytes(bytes, &key).with_context(|| format!("cannot use `{path}`"))?;
-    let sections = sections(&proof);
+    let sections = sections(&proof, bytes.len());
     let rows: Vec<Vec<String>> =
         sections.iter().map(|(name, size)| vec![(*name).to_string(), text::size(*size)]).collect();
     ui.say(text::table(&["section", "size"], &rows));
@@ -226,21 +230,22 @@ fn proof(arguments: &Arguments, bytes: &[u8], ui: &Ui) -> Result<Value> {
     Ok(answer)
 }
 
-/// Bytes of each section, in the order of the format.
-fn sections(proof: &Proof) -> Vec<(&'static str, usize)> {
+/// Bytes of each section; what is in none of the large ones comes last.
+fn sections(proof: &Proof, total: usize) -> Vec<(&'static str, usize)> {
     let layers = proof.layers.iter();
     let layers = layers.map(|l| 32 + 8 + 16 * l.evaluations.len() + 32 * l.path.len());
-    vec![
-        ("header and key", 42),
+    let mut sections = vec![
         ("public values", 4 * proof.public.iter().map(Vec::len).sum::<usize>()),
         ("totals", 16 * proof.claims.len()),
         ("commitments", 32 * proof.commitments.len()),
         ("out-of-domain values", 16 * proof.samples.iter().flatten().map(Vec::len).sum::<usize>()),
-        ("opened values", 4 + 4 * proof.queried.iter().flatten().map(Vec::len).sum::<usize>()),
+        ("opened values", 4 * proof.queried.iter().flatten().map(Vec::len).sum::<usize>()),
         ("Merkle paths", proof.paths.iter().map(|p| 4 + 32 * p.len()).sum()),
-        ("proof of work", 8),
-        ("low-degree test", 4 + layers.sum::<usize>() + 16 * proof.last_layer.len()),
-    ]
+        ("low-degree test", layers.sum::<usize>() + 16 * proof.last_layer.len()),
+    ];
+    let known: usize = sections.iter().map(|(_, bytes)| bytes).sum();
+    sections.push(("header and proof of work", total.saturating_sub(known)));
+    sections
 }
 
 fn model(arguments: &Arguments, bytes: &[u8], ui: &Ui) -> Result<Value> {
@@ -266,7 +271,9 @@ fn model(arguments: &Arguments, bytes: &[u8], ui: &Ui) -> Result<Value> {
         layers.iter().map(|(name, array)| vec![name.clone(), text::shape(array.shape())]).collect();
     ui.say(text::table(&["tensor, after simplification", "shape"], &rows));
     let specs: Vec<Value> = specs
-        .map(|(role, s)| json!({ "name": s.name, "role": role, "shape": s.shape, "dtype": s.dtype }))
+        .map(
+            |(role, s)| json!({ "name": s.name, "role": role, "shape": s.shape, "dtype": s.dtype }),
+        )
         .collect();
     let layers: Vec<Value> = layers
         .iter()

@@ -9,6 +9,7 @@
 //! | `cells` | rows, columns and cells of a key or a package |
 //! | `bits` | security of a key |
 //! | `profile` | where the time goes |
+//! | `cpu` | whether this CPU has what the program was built for |
 //! | `text` | numbers, sizes, times, tables |
 //!
 //! Exit codes: 0 for success, 1 for a proof that is refused, 2 for what cannot be used (arguments,
@@ -16,6 +17,7 @@
 
 mod bits;
 mod cells;
+mod cpu;
 mod data;
 mod demo;
 mod files;
@@ -92,6 +94,12 @@ impl std::fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 pub fn main() -> ExitCode {
+    if let Some(feature) = cpu::missing() {
+        let line = format!(
+            "this program was built for a CPU with {feature}, which this one lacks; build it here, or with RUSTFLAGS=\"-C target-cpu=x86-64-v3\""
+        );
+        return fail(false, UNUSABLE, &line, json!({}));
+    }
     set_hook(Box::new(|info| {
         if let Ok(mut last) = LAST_PANIC.lock() {
             *last = text::one_line(&info.to_string());
@@ -140,12 +148,14 @@ fn start() -> anyhow::Result<()> {
 
 /// Help and version are answers; everything else is one line.
 fn usage(error: &clap::Error) -> anyhow::Result<()> {
-    use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    use ErrorKind::{
+        DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion, MissingSubcommand,
+    };
     if matches!(error.kind(), DisplayHelp | DisplayVersion) {
         ui::print(error.render().to_string().trim_end());
         return Ok(());
     }
-    if error.kind() == DisplayHelpOnMissingArgumentOrSubcommand {
+    if matches!(error.kind(), DisplayHelpOnMissingArgumentOrSubcommand | MissingSubcommand) {
         anyhow::bail!("no command given; see `veristar --help`");
     }
     let full = error.render().to_string();

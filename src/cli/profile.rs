@@ -68,14 +68,16 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Collect {
 
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        if let Some(timing) = span.extensions_mut().get_mut::<Timing>() {
+        let mut extensions = span.extensions_mut();
+        if let Some(timing) = extensions.get_mut::<Timing>() {
             timing.since = Some(Instant::now());
         }
     }
 
     fn on_exit(&self, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        if let Some(timing) = span.extensions_mut().get_mut::<Timing>() {
+        let mut extensions = span.extensions_mut();
+        if let Some(timing) = extensions.get_mut::<Timing>() {
             timing.busy += timing.since.take().map_or(Duration::ZERO, |since| since.elapsed());
         }
     }

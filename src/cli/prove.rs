@@ -46,7 +46,11 @@ impl Arguments {
         if rows == batch {
             return Ok(());
         }
-        let file = format!("`{}` holds {rows} input{}", self.input.display(), if rows == 1 { "" } else { "s" });
+        let file = format!(
+            "`{}` holds {rows} input{}",
+            self.input.display(),
+            if rows == 1 { "" } else { "s" }
+        );
         let package = self.package.display();
         if self.row.is_some() {
             bail!("`{package}` was set up to prove {batch} inputs at once: --row does not apply; use --batch with {batch} rows");
@@ -56,7 +60,9 @@ impl Arguments {
         }
         match batch {
             1 => bail!("{file}: choose one with --row K, or use --batch"),
-            _ => bail!("{file}, but `{package}` was set up to prove {batch} at once; give {batch} rows"),
+            _ => bail!(
+                "{file}, but `{package}` was set up to prove {batch} at once; give {batch} rows"
+            ),
         }
     }
 }

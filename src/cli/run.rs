@@ -125,7 +125,7 @@ fn cut(header: &[&str], mut lines: Vec<Vec<String>>) -> String {
     lines.truncate(SHOWN);
     let mut result = text::table(header, &lines);
     if more > 0 {
-        result += &format!("  ... {more} lines more; --json prints all\n");
+        result += &format!("\n  ... {more} lines more; --json prints all");
     }
     result
 }

@@ -80,7 +80,11 @@ pub fn parse_shape(argument: &str) -> Result<(String, Vec<usize>), String> {
 }
 
 /// Loads a model from the bytes that packages keep, so that it can be loaded from there again.
-pub fn load_model(path: &Path, bytes: &[u8], shapes: &[(String, Vec<usize>)]) -> Result<FloatModel> {
+pub fn load_model(
+    path: &Path,
+    bytes: &[u8],
+    shapes: &[(String, Vec<usize>)],
+) -> Result<FloatModel> {
     files::expect(path, bytes, files::Kind::Other, "pass an ONNX file")
         .with_context(|| "this is not an ONNX model")?;
     let shapes: BTreeMap<_, _> = shapes.iter().cloned().collect();
@@ -155,7 +159,13 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         }
     };
     let elapsed = start.elapsed();
-    let made = Made { package: &package, package_path, key_path, calibration: &quantised.report, test: test.as_ref() };
+    let made = Made {
+        package: &package,
+        package_path,
+        key_path,
+        calibration: &quantised.report,
+        test: test.as_ref(),
+    };
     made.say(ui, package_bytes.len(), key_bytes.len());
     ui.say(format!("\nset-up took {}", text::time(elapsed)));
     let mut answer = made.json(package_bytes.len(), key_bytes.len());
@@ -265,4 +275,3 @@ fn report_table(reports: &[(&str, Option<&Report>)]) -> String {
         ["output", "data", "samples", "largest value", "largest error", "mean error", "cosine"];
     text::table(&header, &rows)
 }
-

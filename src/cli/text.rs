@@ -72,7 +72,7 @@ pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Columns aligned, the first to the left, others to the right.
+/// Columns aligned, the first to the left, others to the right; no line end after the last row.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let width = |text: &str| text.chars().count();
     let mut widths: Vec<usize> = header.iter().map(|h| width(h)).collect();
@@ -90,18 +90,13 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
                 _ => result += &format!("  {gap}{cell}"),
             }
         }
-        result.trim_end().to_string() + "\n"
+        result.trim_end().to_string()
     };
-    let mut result = String::new();
-    if header.iter().any(|h| !h.is_empty()) {
-        result += &line(&mut header.iter().copied());
-        let rules: Vec<String> = widths.iter().map(|w| "-".repeat(*w)).collect();
-        result += &line(&mut rules.iter().map(String::as_str));
-    }
-    for row in rows {
-        result += &line(&mut row.iter().map(String::as_str));
-    }
-    result
+    let rules: Vec<String> = widths.iter().map(|w| "-".repeat(*w)).collect();
+    let mut lines =
+        vec![line(&mut header.iter().copied()), line(&mut rules.iter().map(String::as_str))];
+    lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -139,6 +134,6 @@ mod tests {
     #[test]
     fn tables_are_aligned() {
         let rows = [vec!["a".to_string(), "10".to_string()], vec!["bcd".into(), "2".into()]];
-        assert_eq!(table(&["x", "n"], &rows), "  x     n\n  ---  --\n  a    10\n  bcd   2\n");
+        assert_eq!(table(&["x", "n"], &rows), "  x     n\n  ---  --\n  a    10\n  bcd   2");
     }
 }

@@ -23,7 +23,7 @@ impl Ui {
     /// Prints a line, or several, of text.
     pub fn say(&self, line: impl AsRef<str>) {
         if !self.json {
-            self.spinner.suspend(|| print(line.as_ref().trim_end()));
+            self.spinner.suspend(|| print(line.as_ref()));
         }
     }
 

@@ -64,7 +64,9 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     }
     ui.say(format!("not shown: {}", hidden(&key)));
     if !key.hiding {
-        ui.say("  (not zero-knowledge: this version's proofs still leak about what they do not show)");
+        ui.say(
+            "  (not zero-knowledge: this version's proofs still leak about what they do not show)",
+        );
     }
     ui.say(format!("security: {} (preset {})", bits::line(&key), key.preset.name()));
     ui.say(format!(

@@ -9,10 +9,10 @@ use crate::component::TREES;
 use crate::error::FormatError;
 use crate::key::Key;
 use alloc::vec::Vec;
+use stwo::core::circle::CirclePoint;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use stwo::core::fri::{FriLayerProof, FriProof};
-use stwo::core::pcs::quotients::CommitmentSchemeProof;
 use stwo::core::pcs::TreeVec;
 use stwo::core::poly::line::LinePoly;
 use stwo::core::vcs::blake2_hash::Blake2sHash;
@@ -27,6 +27,20 @@ type Hasher = Blake2sMerkleHasher;
 
 /// Coordinate polynomials of the composition polynomial's two halves.
 pub const COMPOSITION_COLUMNS: usize = 8;
+
+/// The composition polynomial at the point, from its halves' coordinates:
+/// `left + pi^(log_degree - 1)(x) * right`, where `pi` doubles a point of the circle.
+pub fn composition_at(
+    samples: &[Vec<Vec<QM31>>],
+    point: CirclePoint<QM31>,
+    log_degree: u32,
+) -> Option<QM31> {
+    let columns = samples.last()?;
+    let value = |i: usize| columns.get(i).and_then(|c| c.first()).copied();
+    let left = QM31::from_partial_evals([value(0)?, value(1)?, value(2)?, value(3)?]);
+    let right = QM31::from_partial_evals([value(4)?, value(5)?, value(6)?, value(7)?]);
+    Some(left + point.repeated_double(log_degree.checked_sub(1)?).x * right)
+}
 
 /// A proof.
 #[derive(Clone, Debug)]
@@ -45,7 +59,9 @@ pub struct Proof {
     pub queried: Vec<Vec<Vec<M31>>>,
     /// For each tree, the hashes that complete its Merkle paths.
     pub paths: Vec<Vec<Blake2sHash>>,
-    /// Proof of work.
+    /// Proof of work before the openings are combined.
+    pub opening_nonce: u64,
+    /// Proof of work before the queries are drawn.
     pub nonce: u64,
     /// FRI layers: the first, then the inner ones.
     pub layers: Vec<Layer>,
@@ -107,6 +123,7 @@ impl Proof {
         for path in &self.paths {
             w.list(path, |w, hash| w.hash(hash));
         }
+        w.u64(self.opening_nonce);
         w.u64(self.nonce);
         w.list(&self.layers, |w: &mut Writer, layer| {
             w.hash(&layer.commitment);
@@ -167,6 +184,7 @@ impl Proof {
         r.section("Merkle paths");
         let paths = counts.iter().map(|_| r.list(32, Reader::hash)).collect::<Result<_, _>>()?;
         r.section("proof of work");
+        let opening_nonce = r.u64()?;
         let nonce = r.u64()?;
         r.section("low-degree test");
         let layers = r.list(40, |r| {
@@ -188,39 +206,22 @@ impl Proof {
             samples,
             queried,
             paths,
+            opening_nonce,
             nonce,
             layers,
             last_layer,
         })
     }
 
-    /// From stwo's proof.
-    pub fn from_stwo(
-        key: [u8; 32],
-        public: Vec<Vec<i32>>,
-        claims: Vec<QM31>,
-        proof: CommitmentSchemeProof<Hasher>,
-    ) -> Option<Self> {
-        let commitments = proof.commitments.0.get(2..)?.try_into().ok()?;
+    /// The low-degree part, from stwo's.
+    pub fn layers_of(fri: FriProof<Hasher>) -> (Vec<Layer>, Vec<QM31>) {
         let layer = |layer: FriLayerProof<Hasher>| Layer {
             commitment: layer.commitment,
             evaluations: layer.fri_witness,
             path: layer.decommitment.hash_witness,
         };
-        let fri = proof.fri_proof;
         let layers = core::iter::once(fri.first_layer).chain(fri.inner_layers).map(layer).collect();
-        Some(Self {
-            key,
-            public,
-            claims,
-            commitments,
-            samples: proof.sampled_values.0,
-            queried: proof.queried_values.0,
-            paths: proof.decommitments.0.into_iter().map(|d| d.hash_witness).collect(),
-            nonce: proof.proof_of_work,
-            layers,
-            last_layer: fri.last_layer_poly.to_vec(),
-        })
+        (layers, fri.last_layer_poly.to_vec())
     }
 
     /// The low-degree part, as stwo's verifier takes it; `None` unless the last layer has

@@ -8,13 +8,14 @@
 //! 5. It absorbs the totals and the sums root; the coefficient that combines constraints is drawn.
 //! 6. It absorbs the composition root; the out-of-domain point is drawn, and the constraints
 //!    hold there.
-//! 7. The low-degree test binds the out-of-domain values to the commitments.
+//! 7. It absorbs the out-of-domain values and a proof of work; the coefficient that combines the
+//!    openings is drawn. The low-degree test binds the values to the commitments.
 
 use crate::challenges::Challenges;
 use crate::component::{column_log_sizes, components, SUMS, TREES};
 use crate::error::VerifyError;
 use crate::key::Key;
-use crate::proof::{Proof, COMPOSITION_COLUMNS};
+use crate::proof::{composition_at, Proof, COMPOSITION_COLUMNS};
 use alloc::{format, string::String, string::ToString, sync::Arc, vec, vec::Vec};
 use num_traits::Zero;
 use stwo::core::air::{Component, Components};
@@ -159,6 +160,10 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
 
     // Step 7.
     channel.mix_felts(&samples.clone().flatten_cols());
+    if !channel.verify_pow_nonce(key.parameters().opening_pow_bits, proof.opening_nonce) {
+        return Err(VerifyError::ProofOfWork);
+    }
+    channel.mix_u64(proof.opening_nonce);
     let quotient_coefficient = channel.draw_secure_felt();
     let coefficients = 1 << config.fri_config.log_last_layer_degree_bound;
     let fri_proof = proof.fri(coefficients).ok_or(VerifyError::Shape)?;
@@ -244,20 +249,6 @@ fn tree_log_sizes(layout: &Layout, log_degree: u32) -> Vec<Vec<u32>> {
     debug_assert!(sizes.len() == TREES && SUMS + 1 == TREES);
     sizes.push(vec![log_degree; COMPOSITION_COLUMNS]);
     sizes
-}
-
-/// The composition polynomial at the point, from its halves' coordinates:
-/// `left + pi^(log_degree - 1)(x) * right`, where `pi` doubles a point of the circle.
-fn composition_at(
-    samples: &[Vec<Vec<QM31>>],
-    point: CirclePoint<QM31>,
-    log_degree: u32,
-) -> Option<QM31> {
-    let columns = samples.last()?;
-    let value = |i: usize| columns.get(i).and_then(|c| c.first()).copied();
-    let left = QM31::from_partial_evals([value(0)?, value(1)?, value(2)?, value(3)?]);
-    let right = QM31::from_partial_evals([value(4)?, value(5)?, value(6)?, value(7)?]);
-    Some(left + point.repeated_double(log_degree.checked_sub(1)?).x * right)
 }
 
 /// Lower-case hexadecimal.

@@ -1,0 +1,216 @@
+//! Sets up, proves and verifies the example models, and prints accuracy, times, sizes and cells.
+//!
+//! `cargo run --release -p veristar-benches -- [MODEL]... [--runs N] [--json]`: models are names of
+//! `tests/fixtures` (`credit_risk`, `lenet`, ...); without any, all that have a test split.
+//! Times are the median of `--runs` proofs of different inputs, after set-up, on all cores.
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use veristar_onnx::{evaluate, quantise, Dataset, FloatModel, QuantiseOptions};
+use veristar_prover::{prove, setup, Prepared, SetupOptions};
+use veristar_security::Preset;
+use veristar_verifier::{verify, Proof};
+
+const MODELS: [&str; 5] = ["credit_risk", "breast_cancer", "digits", "lenet", "ocr_cls"];
+
+/// Measures the example models.
+#[derive(Parser)]
+struct Arguments {
+    /// Names of models in the fixtures folder.
+    models: Vec<String>,
+    /// Proofs per model and preset.
+    #[arg(long, default_value_t = 9)]
+    runs: usize,
+    /// Where models and their data are.
+    #[arg(long, default_value = "tests/fixtures")]
+    fixtures: PathBuf,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One model under one preset.
+#[derive(Serialize)]
+struct Row {
+    model: String,
+    preset: &'static str,
+    parameters: u64,
+    multiplications: u64,
+    committed_cells: usize,
+    log_height: u32,
+    setup_ms: f64,
+    prove_ms: f64,
+    prove_ms_least: f64,
+    verify_ms: f64,
+    proof_bytes: usize,
+    key_bytes: usize,
+    conjectured_bits: u32,
+}
+
+/// One model's accuracy on its test split, in percent.
+#[derive(Serialize)]
+struct Accuracy {
+    model: String,
+    rows: usize,
+    refused: usize,
+    float: f64,
+    quantised: f64,
+    agreement: f64,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let models = match arguments.models.as_slice() {
+        [] => MODELS.iter().map(ToString::to_string).collect(),
+        chosen => chosen.to_vec(),
+    };
+    let (mut rows, mut accuracies) = (Vec::new(), Vec::new());
+    for model in &models {
+        let (model_rows, accuracy) =
+            measure(model, &arguments).with_context(|| format!("model '{model}'"))?;
+        rows.extend(model_rows);
+        accuracies.extend(accuracy);
+    }
+    if arguments.json {
+        let all = serde_json::json!({ "proofs": rows, "accuracy": accuracies });
+        println!("{}", serde_json::to_string_pretty(&all)?);
+    } else {
+        print(&rows, &accuracies);
+    }
+    Ok(())
+}
+
+fn measure(model: &str, arguments: &Arguments) -> Result<(Vec<Row>, Option<Accuracy>)> {
+    let file = |suffix: &str| arguments.fixtures.join(format!("{model}.{suffix}"));
+    let float = FloatModel::load(file("onnx"))?;
+    let calibration = Dataset::load(file("calibration.npz"), &float)?;
+    let quantised = quantise(&float, &calibration, &QuantiseOptions::default())?;
+    let graph = quantised.graph;
+    let accuracy = test_accuracy(model, &file("test.npz"), &float, &graph)?;
+
+    let data = match file("test.npz") {
+        test if test.exists() => Dataset::load(test, &float)?,
+        _ => calibration,
+    };
+    let mut inputs = Vec::new();
+    for row in data.rows.iter().cycle().take(arguments.runs) {
+        inputs.push(veristar_onnx::report::quantise_inputs(&graph, row));
+    }
+    let mut rows = Vec::new();
+    for preset in Preset::ALL {
+        let public = graph.outputs.iter().copied().collect();
+        let start = Instant::now();
+        let package = setup(graph.clone(), &SetupOptions { preset, batch: 1, public })?;
+        let setup_ms = milliseconds(start);
+        let prepared = Prepared::new(package)?;
+        let key = &prepared.package.key;
+        let (mut proving, mut verifying, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for input in &inputs {
+            let start = Instant::now();
+            let proven = prove(&prepared, std::slice::from_ref(input))?;
+            proving.push(milliseconds(start));
+            let encoded = proven.proof.to_bytes();
+            bytes = bytes.max(encoded.len());
+            let start = Instant::now();
+            verify(key, &Proof::from_bytes(&encoded, key)?)?;
+            verifying.push(milliseconds(start));
+        }
+        let instances = &key.layout.instances;
+        rows.push(Row {
+            model: model.to_string(),
+            preset: preset.name(),
+            parameters: veristar_model::bounds::parameters(&graph),
+            multiplications: veristar_model::bounds::macs(&graph),
+            committed_cells: instances.iter().map(|i| i.shape().cells() << i.log_size).sum(),
+            log_height: key.layout.log_height(),
+            setup_ms,
+            prove_ms_least: proving.iter().copied().fold(f64::INFINITY, f64::min),
+            prove_ms: median(proving),
+            verify_ms: median(verifying),
+            proof_bytes: bytes,
+            key_bytes: key.to_bytes().len(),
+            conjectured_bits: key.security().conjectured.total,
+        });
+    }
+    Ok((rows, accuracy))
+}
+
+fn test_accuracy(
+    model: &str,
+    test: &Path,
+    float: &FloatModel,
+    graph: &veristar_model::Graph,
+) -> Result<Option<Accuracy>> {
+    if !test.exists() {
+        return Ok(None);
+    }
+    let report = evaluate(float, graph, &Dataset::load(test, float)?)?;
+    Ok(report.accuracy.map(|accuracy| Accuracy {
+        model: model.to_string(),
+        rows: report.rows,
+        refused: report.refused.as_ref().map_or(0, |refused| refused.rows),
+        float: 100.0 * accuracy.float,
+        quantised: 100.0 * accuracy.quantised,
+        agreement: 100.0 * accuracy.agreement,
+    }))
+}
+
+fn milliseconds(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn print(rows: &[Row], accuracies: &[Accuracy]) {
+    println!(
+        "{:14} {:8} {:>9} {:>11} {:>10} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>5}",
+        "model",
+        "preset",
+        "weights",
+        "multiplies",
+        "cells",
+        "height",
+        "set-up ms",
+        "prove ms",
+        "(least)",
+        "verify ms",
+        "proof KB",
+        "key KB",
+        "bits"
+    );
+    for r in rows {
+        println!(
+            "{:14} {:8} {:>9} {:>11} {:>10} {:>7} {:>9.0} {:>9.1} {:>9.1} {:>9.2} {:>9.1} {:>8.1} {:>5}",
+            r.model,
+            r.preset,
+            r.parameters,
+            r.multiplications,
+            r.committed_cells,
+            format!("2^{}", r.log_height),
+            r.setup_ms,
+            r.prove_ms,
+            r.prove_ms_least,
+            r.verify_ms,
+            r.proof_bytes as f64 / 1e3,
+            r.key_bytes as f64 / 1e3,
+            r.conjectured_bits
+        );
+    }
+    println!();
+    println!(
+        "{:14} {:>9} {:>9} {:>12} {:>12} {:>12}",
+        "accuracy", "test rows", "refused", "float %", "quantised %", "agreement %"
+    );
+    for a in accuracies {
+        println!(
+            "{:14} {:>9} {:>9} {:>12.2} {:>12.2} {:>12.2}",
+            a.model, a.rows, a.refused, a.float, a.quantised, a.agreement
+        );
+    }
+}
