@@ -43,7 +43,9 @@ pub enum AirError {
         what: String,
     },
     /// The graph's parts do not fit together (it was not checked).
-    #[error("node '{node}': tensors and shapes do not fit: run `veristar_model::bounds::check` first")]
+    #[error(
+        "node '{node}': tensors and shapes do not fit: run `veristar_model::bounds::check` first"
+    )]
     Inconsistent {
         /// The node, or the tensor.
         node: String,

@@ -54,9 +54,11 @@ struct Candidate {
 
 fn fit(rows: usize, reserved: usize, chip: &Chip) -> Result<u32, AirError> {
     let needed = rows.saturating_add(reserved).max(32);
-    (5..=LOG_TALLEST)
-        .find(|log| needed <= 1 << log)
-        .ok_or(AirError::TooLarge { chip: chip.name(), rows, limit: LOG_TALLEST })
+    (5..=LOG_TALLEST).find(|log| needed <= 1 << log).ok_or(AirError::TooLarge {
+        chip: chip.name(),
+        rows,
+        limit: LOG_TALLEST,
+    })
 }
 
 fn cost(instance: &Instance) -> usize {
@@ -127,11 +129,7 @@ fn candidates(builder: &Builder, graph: &Graph) -> Vec<Candidate> {
         1..=16,
         lengths(builder.windows.iter().map(|w| w.elements.len())),
     );
-    add(
-        |width| Chip::Table(TableChip { width }),
-        1..=WIDEST,
-        lengths(functions.chain(ranges)),
-    );
+    add(|width| Chip::Table(TableChip { width }), 1..=WIDEST, lengths(functions.chain(ranges)));
     result
 }
 
@@ -165,7 +163,12 @@ struct Rows {
 impl Rows {
     fn new(chip: &Chip) -> Self {
         let shape = chip.shape();
-        Self { columns: shape.program, used: 0, cells: Vec::new(), weights: vec![Vec::new(); shape.weights] }
+        Self {
+            columns: shape.program,
+            used: 0,
+            cells: Vec::new(),
+            weights: vec![Vec::new(); shape.weights],
+        }
     }
 
     fn len(&self) -> usize {
@@ -236,9 +239,9 @@ enum Port {
 fn ports(chip: &Chip) -> Vec<Port> {
     match chip {
         Chip::Weights(_) => vec![Port::Read(Weights::MONOMIAL), Port::Read(Weights::ACTIVATION)],
-        Chip::Parameters(c) => {
-            (0..c.width).map(|j| Port::Write(Parameters::address(j), Parameters::reads(j))).collect()
-        }
+        Chip::Parameters(c) => (0..c.width)
+            .map(|j| Port::Write(Parameters::address(j), Parameters::reads(j)))
+            .collect(),
         Chip::Input(c) => {
             (0..c.width).map(|j| Port::Write(Input::address(j), Input::reads(j))).collect()
         }
@@ -274,12 +277,7 @@ fn ports(chip: &Chip) -> Vec<Port> {
 }
 
 /// Writes a chip's rows. Written addresses that a row does not use are [`ZERO`].
-fn write(
-    chip: &Chip,
-    class: usize,
-    builder: &Builder,
-    graph: &Graph,
-) -> Rows {
+fn write(chip: &Chip, class: usize, builder: &Builder, graph: &Graph) -> Rows {
     let mut rows = Rows::new(chip);
     match chip {
         Chip::Weights(_) => {
@@ -487,12 +485,9 @@ fn fill(rows: &mut Rows, chip: &Chip, target: usize) {
     let cleared = match chip {
         Chip::Weights(_) => vec![(Weights::MONOMIAL, ZERO), (Weights::ACTIVATION, ZERO)],
         Chip::Field(_) => vec![(Field::SINK, 0)],
-        Chip::Horner(_) => vec![
-            (Horner::AT_T, 0),
-            (Horner::AT_R, 0),
-            (Horner::AT_ONE, 0),
-            (Horner::CONTINUES, 0),
-        ],
+        Chip::Horner(_) => {
+            vec![(Horner::AT_T, 0), (Horner::AT_R, 0), (Horner::AT_ONE, 0), (Horner::CONTINUES, 0)]
+        }
         Chip::Maximum(_) => vec![(Maximum::CONTINUES, 0)],
         _ => Vec::new(),
     };

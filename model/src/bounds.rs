@@ -35,9 +35,7 @@ pub struct FieldBound {
 
 impl FieldBound {
     /// Mersenne-31, the field of the stwo prover: |v| < 2^30.
-    pub const M31: Self = Self {
-        modulus: (1 << 31) - 1,
-    };
+    pub const M31: Self = Self { modulus: (1 << 31) - 1 };
 
     /// No field: only what 64-bit sums in the interpreter need, |v| < 2^62.
     const WIDEST: Self = Self { modulus: u64::MAX };
@@ -45,9 +43,7 @@ impl FieldBound {
     /// Exclusive bound on absolute values: `(p + 1) / 2`, and at most 2^62, so that 64-bit integers
     /// hold sums of two.
     pub fn limit(self) -> i64 {
-        i64::try_from(self.modulus / 2 + 1)
-            .unwrap_or(i64::MAX)
-            .min(1 << 62)
+        i64::try_from(self.modulus / 2 + 1).unwrap_or(i64::MAX).min(1 << 62)
     }
 
     /// Whether the field holds `value` without wrapping.
@@ -108,12 +104,7 @@ pub fn check_in(graph: &Graph, field: FieldBound) -> Result<(), ModelError> {
     structure(graph)?;
     for parameter in &graph.parameters {
         let Range { lo, hi } = parameter.range;
-        field.range(
-            &parameter.name,
-            "the parameter's declared range",
-            lo.into(),
-            hi.into(),
-        )?;
+        field.range(&parameter.name, "the parameter's declared range", lo.into(), hi.into())?;
     }
     for &id in &graph.inputs {
         within(GRAPH_INPUT, graph.tensor(GRAPH_INPUT, id)?, field)?;
@@ -138,9 +129,7 @@ pub fn check_in(graph: &Graph, field: FieldBound) -> Result<(), ModelError> {
 
 fn within(node: &str, tensor: &Tensor, field: FieldBound) -> Result<(), ModelError> {
     let what = format!("tensor `{}`", tensor.name);
-    field
-        .range(node, &what, tensor.range.lo.into(), tensor.range.hi.into())
-        .map(|_| ())
+    field.range(node, &what, tensor.range.lo.into(), tensor.range.hi.into()).map(|_| ())
 }
 
 /// Checks all that does not depend on the ranges of written tensors: indices, one producer per
@@ -154,43 +143,25 @@ pub fn structure(graph: &Graph) -> Result<(), ModelError> {
     graph.parameters.iter().try_for_each(check_parameter)?;
     graph.tables.iter().try_for_each(check_table)?;
     check_order(graph)?;
-    graph
-        .nodes
-        .iter()
-        .try_for_each(|node| check_node(graph, node))
+    graph.nodes.iter().try_for_each(|node| check_node(graph, node))
 }
 
 fn check_tensor(tensor: &Tensor) -> Result<(), ModelError> {
     count(&tensor.name, &tensor.shape)?;
     match tensor.scale.is_finite() && tensor.scale > 0.0 {
         true => Ok(()),
-        false => Err(ModelError::Scale {
-            tensor: tensor.name.clone(),
-            scale: tensor.scale,
-        }),
+        false => Err(ModelError::Scale { tensor: tensor.name.clone(), scale: tensor.scale }),
     }
 }
 
 fn check_parameter(parameter: &Parameter) -> Result<(), ModelError> {
-    let Parameter {
-        name,
-        shape,
-        values,
-        range,
-    } = parameter;
+    let Parameter { name, shape, values, range } = parameter;
     let (expected, got) = (count(name, shape)?, values.len());
     nonempty(name, *range)?;
     if expected != got {
-        return Err(ModelError::ValueCount {
-            name: name.clone(),
-            expected,
-            got,
-        });
+        return Err(ModelError::ValueCount { name: name.clone(), expected, got });
     }
-    match values
-        .iter()
-        .position(|&value| !range.contains(value.into()))
-    {
+    match values.iter().position(|&value| !range.contains(value.into())) {
         None => Ok(()),
         Some(element) => Err(ModelError::ParameterValue {
             parameter: name.clone(),
@@ -205,11 +176,7 @@ fn check_parameter(parameter: &Parameter) -> Result<(), ModelError> {
 fn nonempty(name: &str, Range { lo, hi }: Range) -> Result<(), ModelError> {
     match lo <= hi {
         true => Ok(()),
-        false => Err(ModelError::EmptyRange {
-            name: name.into(),
-            lo,
-            hi,
-        }),
+        false => Err(ModelError::EmptyRange { name: name.into(), lo, hi }),
     }
 }
 
@@ -219,19 +186,11 @@ fn check_table(table: &Table) -> Result<(), ModelError> {
         return Err(ModelError::EmptyTable { table: name });
     }
     if entries > MAX_ELEMENTS {
-        return Err(ModelError::TooLarge {
-            name,
-            shape: vec![entries],
-            limit: MAX_ELEMENTS,
-        });
+        return Err(ModelError::TooLarge { name, shape: vec![entries], limit: MAX_ELEMENTS });
     }
     match table.domain().hi <= i64::from(i32::MAX) {
         true => Ok(()),
-        false => Err(ModelError::TableDomain {
-            table: name,
-            first: table.first,
-            count: entries,
-        }),
+        false => Err(ModelError::TableDomain { table: name, first: table.first, count: entries }),
     }
 }
 
@@ -245,10 +204,7 @@ fn check_order(graph: &Graph) -> Result<(), ModelError> {
                 *done = true;
                 Ok(())
             }
-            _ => Err(ModelError::SecondProducer {
-                node: node.into(),
-                tensor: tensor.name.clone(),
-            }),
+            _ => Err(ModelError::SecondProducer { node: node.into(), tensor: tensor.name.clone() }),
         }
     };
     for &id in &graph.inputs {
@@ -269,16 +225,9 @@ fn check_order(graph: &Graph) -> Result<(), ModelError> {
     for &id in &graph.outputs {
         graph.tensor(GRAPH_OUTPUT, id)?;
     }
-    match graph
-        .tensors
-        .iter()
-        .zip(produced)
-        .find(|(_, produced)| !produced)
-    {
+    match graph.tensors.iter().zip(produced).find(|(_, produced)| !produced) {
         None => Ok(()),
-        Some((tensor, _)) => Err(ModelError::NoProducer {
-            tensor: tensor.name.clone(),
-        }),
+        Some((tensor, _)) => Err(ModelError::NoProducer { tensor: tensor.name.clone() }),
     }
 }
 
@@ -289,12 +238,7 @@ fn check_node(graph: &Graph, node: &Node) -> Result<(), ModelError> {
     match &node.op {
         Op::Load(id) => {
             inputs::<0>(graph, node)?;
-            same_shape(
-                name,
-                "the output",
-                graph.parameter(name, *id)?.shape.clone(),
-                output,
-            )
+            same_shape(name, "the output", graph.parameter(name, *id)?.shape.clone(), output)
         }
         Op::View(view) => {
             let shapes: Vec<&[usize]> = node
@@ -323,26 +267,14 @@ fn check_node(graph: &Graph, node: &Node) -> Result<(), ModelError> {
             let expected = leading.iter().copied().chain([rows]).collect();
             same_shape(name, "the output", expected, output)
         }
-        Op::Unary {
-            multiplier,
-            offset,
-            shift,
-            table,
-        } => {
+        Op::Unary { multiplier, offset, shift, table } => {
             let [x] = inputs(graph, node)?;
             same_shape(name, "the output", x.shape.clone(), output)?;
             graph.table(name, *table)?;
-            for (what, list) in [
-                ("multiplier", multiplier),
-                ("offset", offset),
-                ("shift", shift),
-            ] {
+            for (what, list) in [("multiplier", multiplier), ("offset", offset), ("shift", shift)] {
                 check_coefficients(name, what, list, x.len())?;
             }
-            shift
-                .values
-                .iter()
-                .try_for_each(|&shift| check_shift(name, shift.into()))
+            shift.values.iter().try_for_each(|&shift| check_shift(name, shift.into()))
         }
         Op::Binary { shift, table, .. } => {
             let [a, b] = inputs(graph, node)?;
@@ -372,22 +304,15 @@ pub(crate) fn inputs<'a, const N: usize>(
         .iter()
         .map(|&id| graph.tensor(&node.name, id))
         .collect::<Result<_, ModelError>>()?;
-    tensors
-        .try_into()
-        .map_err(|tensors: Vec<_>| ModelError::InputArity {
-            node: node.name.clone(),
-            expected: N,
-            got: tensors.len(),
-        })
+    tensors.try_into().map_err(|tensors: Vec<_>| ModelError::InputArity {
+        node: node.name.clone(),
+        expected: N,
+        got: tensors.len(),
+    })
 }
 
 fn rank(node: &str, what: &'static str, expected: usize, got: usize) -> ModelError {
-    ModelError::Rank {
-        node: node.into(),
-        what,
-        expected,
-        got,
-    }
+    ModelError::Rank { node: node.into(), what, expected, got }
 }
 
 fn check_bias(
@@ -398,23 +323,14 @@ fn check_bias(
 ) -> Result<(), ModelError> {
     match bias {
         None => Ok(()),
-        Some(id) => same_shape(
-            node,
-            "the bias",
-            vec![channels],
-            &graph.parameter(node, id)?.shape,
-        ),
+        Some(id) => same_shape(node, "the bias", vec![channels], &graph.parameter(node, id)?.shape),
     }
 }
 
 fn check_shift(node: &str, shift: i64) -> Result<(), ModelError> {
     match (0..=i64::from(MAX_SHIFT)).contains(&shift) {
         true => Ok(()),
-        false => Err(ModelError::Shift {
-            node: node.into(),
-            got: shift,
-            limit: MAX_SHIFT,
-        }),
+        false => Err(ModelError::Shift { node: node.into(), got: shift, limit: MAX_SHIFT }),
     }
 }
 
@@ -452,10 +368,7 @@ fn conv_shape(
     let &[outputs, group_channels, kernel_height, kernel_width] = weight.as_slice() else {
         return Err(rank(node, "the weight", 4, weight.len()));
     };
-    let zero = |what| ModelError::Zero {
-        node: node.into(),
-        what,
-    };
+    let zero = |what| ModelError::Zero { node: node.into(), what };
     if conv.stride.contains(&0) {
         return Err(zero("the stride"));
     }
@@ -468,12 +381,7 @@ fn conv_shape(
     let groups = conv.groups;
     if !channels.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
         let (inputs, node) = (channels, node.into());
-        return Err(ModelError::Groups {
-            node,
-            groups,
-            inputs,
-            outputs,
-        });
+        return Err(ModelError::Groups { node, groups, inputs, outputs });
     }
     let expected = vec![outputs, channels / groups, kernel_height, kernel_width];
     same_shape(
@@ -489,12 +397,8 @@ fn conv_shape(
     count(node, &[batch, channels, padded_height, padded_width])?;
     let extent = |axis: usize, padded: usize, kernel: usize, dilation: usize, stride: usize| {
         let span = dilation.saturating_mul(kernel - 1).saturating_add(1);
-        let too_wide = || ModelError::KernelSpan {
-            node: node.into(),
-            axis,
-            kernel: span,
-            extent: padded,
-        };
+        let too_wide =
+            || ModelError::KernelSpan { node: node.into(), axis, kernel: span, extent: padded };
         Ok(padded.checked_sub(span).ok_or_else(too_wide)? / stride + 1)
     };
     let [down, across] = conv.stride;
@@ -521,59 +425,34 @@ fn output_range(graph: &Graph, node: &Node, field: FieldBound) -> Result<Range, 
         Op::Load(id) => {
             let values = || graph.parameter(name, *id).map(|p| p.values.iter().copied());
             let (lo, hi) = (values()?.min().unwrap_or(0), values()?.max().unwrap_or(0));
-            Range {
-                lo: lo.into(),
-                hi: hi.into(),
-            }
+            Range { lo: lo.into(), hi: hi.into() }
         }
         Op::View(view) => view_range(graph, node, view)?,
         Op::Conv2d(conv) => {
             let [x] = inputs(graph, node)?;
             let zero = Range::new(0, 0);
             let padded = conv.pads.iter().any(|&pad| pad > 0);
-            let x = if padded {
-                x.range.union(&zero)
-            } else {
-                x.range
-            };
+            let x = if padded { x.range.union(&zero) } else { x.range };
             linear_range(graph, name, &what, conv.weight, conv.bias, x, field)?
         }
         Op::MatMul { weight, bias } => {
             let [x] = inputs(graph, node)?;
             linear_range(graph, name, &what, *weight, *bias, x.range, field)?
         }
-        Op::Unary {
-            multiplier,
-            offset,
-            shift,
-            table,
-        } => {
+        Op::Unary { multiplier, offset, shift, table } => {
             let [x] = inputs(graph, node)?;
             let accumulators =
                 unary_accumulators(name, x.range, x.len(), [multiplier, offset, shift], field)?;
             table_range(name, &accumulators, graph.table(name, *table)?, field)?
         }
-        Op::Binary {
-            alpha,
-            beta,
-            gamma,
-            delta,
-            shift,
-            table,
-        } => {
+        Op::Binary { alpha, beta, gamma, delta, shift, table } => {
             let [a, b] = inputs(graph, node)?;
             let form = Bilinear::new([*alpha, *beta, *gamma, *delta]);
             let same = node.inputs.first() == node.inputs.last();
-            let (lo, hi) = if same {
-                form.square_range(a.range)
-            } else {
-                form.range(a.range, b.range)
-            };
+            let (lo, hi) =
+                if same { form.square_range(a.range) } else { form.range(a.range, b.range) };
             let range = field.range(name, "the accumulator", lo, hi)?;
-            let accumulator = Accumulator {
-                range,
-                shift: *shift,
-            };
+            let accumulator = Accumulator { range, shift: *shift };
             table_range(name, &[accumulator], graph.table(name, *table)?, field)?
         }
         Op::Pool(pool) => {
@@ -592,10 +471,7 @@ fn output_range(graph: &Graph, node: &Node, field: FieldBound) -> Result<Range, 
             match reduce.kind {
                 ReduceKind::Max => x.range,
                 ReduceKind::Sum => sum_range(name, &what, x.range, (size, size), field)?,
-                ReduceKind::ArgMax { .. } => Range {
-                    lo: 0,
-                    hi: size as i64 - 1,
-                },
+                ReduceKind::ArgMax { .. } => Range { lo: 0, hi: size as i64 - 1 },
             }
         }
     };
@@ -604,11 +480,7 @@ fn output_range(graph: &Graph, node: &Node, field: FieldBound) -> Result<Range, 
 
 fn view_range(graph: &Graph, node: &Node, view: &View) -> Result<Range, ModelError> {
     let mut union: Option<Range> = match view {
-        View::Pad {
-            before,
-            after,
-            value,
-        } if before.iter().chain(after).any(|&n| n > 0) => {
+        View::Pad { before, after, value } if before.iter().chain(after).any(|&n| n > 0) => {
             Some(Range::new((*value).into(), (*value).into()))
         }
         _ => None,
@@ -617,11 +489,7 @@ fn view_range(graph: &Graph, node: &Node, view: &View) -> Result<Range, ModelErr
         let range = graph.tensor(&node.name, id)?.range;
         union = Some(union.map_or(range, |union| union.union(&range)));
     }
-    let arity = || ModelError::InputArity {
-        node: node.name.clone(),
-        expected: 1,
-        got: 0,
-    };
+    let arity = || ModelError::InputArity { node: node.name.clone(), expected: 1, got: 0 };
     union.ok_or_else(arity)
 }
 
@@ -663,10 +531,8 @@ fn linear_range(
         let range = field.range(node, what, least, most)?;
         union = Some(union.map_or(range, |union| union.union(&range)));
     }
-    union.ok_or_else(|| ModelError::Empty {
-        name: weight.name.clone(),
-        shape: weight.shape.clone(),
-    })
+    union
+        .ok_or_else(|| ModelError::Empty { name: weight.name.clone(), shape: weight.shape.clone() })
 }
 
 /// Sums over the weights of one output channel.
@@ -689,11 +555,7 @@ impl RowSums {
         let sum = weights * i128::from(magnitude) + i128::from(self.bias).abs();
         match sum <= i128::from(i64::MAX) {
             true => Ok(()),
-            false => Err(ModelError::ProductOverflow {
-                node: node.into(),
-                channel,
-                sum,
-            }),
+            false => Err(ModelError::ProductOverflow { node: node.into(), channel, sum }),
         }
     }
 }
@@ -705,21 +567,14 @@ pub(crate) fn row_sums<'a>(
 ) -> impl Iterator<Item = RowSums> + 'a {
     let rows = weight.shape.first().copied().unwrap_or(1).max(1);
     let columns = (weight.values.len() / rows).max(1);
-    weight
-        .values
-        .chunks_exact(columns)
-        .enumerate()
-        .map(move |(channel, row)| {
-            let total =
-                |keep: fn(&i64) -> bool| row.iter().map(|&w| i64::from(w)).filter(keep).sum();
-            RowSums {
-                positive: total(|&w| w > 0),
-                negative: total(|&w| w < 0),
-                bias: bias
-                    .and_then(|bias| bias.values.get(channel).copied())
-                    .unwrap_or(0),
-            }
-        })
+    weight.values.chunks_exact(columns).enumerate().map(move |(channel, row)| {
+        let total = |keep: fn(&i64) -> bool| row.iter().map(|&w| i64::from(w)).filter(keep).sum();
+        RowSums {
+            positive: total(|&w| w > 0),
+            negative: total(|&w| w < 0),
+            bias: bias.and_then(|bias| bias.values.get(channel).copied()).unwrap_or(0),
+        }
+    })
 }
 
 /// What a requantisation shifts, and by how much.
@@ -738,39 +593,23 @@ fn unary_accumulators(
     coefficients: [&Coefficients; 3],
     field: FieldBound,
 ) -> Result<Vec<Accumulator>, ModelError> {
-    let varying = || {
-        coefficients
-            .into_iter()
-            .filter(|list| list.values.len() > 1)
-    };
-    let period = varying().fold(1, |period, list| {
-        lcm(period, list.values.len() * list.inner)
-    });
+    let varying = || coefficients.into_iter().filter(|list| list.values.len() > 1);
+    let period = varying().fold(1, |period, list| lcm(period, list.values.len() * list.inner));
     let period = period.min(elements);
     let [multiplier, offset, shift] = coefficients;
     let mut accumulators = Vec::new();
     let mut element = 0;
     while element < period {
-        let (m, o) = (
-            i128::from(multiplier.at(element)),
-            i128::from(offset.at(element)),
-        );
+        let (m, o) = (i128::from(multiplier.at(element)), i128::from(offset.at(element)));
         let ends = [m * i128::from(x.lo) + o, m * i128::from(x.hi) + o];
         let [first, second] = ends;
-        let range = field.range(
-            node,
-            "the accumulator",
-            first.min(second),
-            first.max(second),
-        )?;
+        let range = field.range(node, "the accumulator", first.min(second), first.max(second))?;
         let shift = u32::try_from(shift.at(element)).unwrap_or(0);
         let accumulator = Accumulator { range, shift };
         if accumulators.last() != Some(&accumulator) {
             accumulators.push(accumulator);
         }
-        let next_change = varying()
-            .map(|list| (element / list.inner + 1) * list.inner)
-            .min();
+        let next_change = varying().map(|list| (element / list.inner + 1) * list.inner).min();
         element = next_change.unwrap_or(period);
     }
     Ok(accumulators)
@@ -795,12 +634,7 @@ pub(crate) struct Bilinear {
 impl Bilinear {
     pub(crate) fn new(coefficients: [i32; 4]) -> Self {
         let [alpha, beta, gamma, delta] = coefficients.map(i128::from);
-        Self {
-            alpha,
-            beta,
-            gamma,
-            delta,
-        }
+        Self { alpha, beta, gamma, delta }
     }
 
     /// Exact for |a|, |b| <= 2^63 unless it leaves 128 bits, where it saturates: the other terms are
@@ -813,11 +647,7 @@ impl Bilinear {
 
     /// A bilinear form takes its extremes over a box at the corners.
     fn range(&self, a: Range, b: Range) -> (i128, i128) {
-        let rest = [
-            self.at(a.lo, b.hi),
-            self.at(a.hi, b.lo),
-            self.at(a.hi, b.hi),
-        ];
+        let rest = [self.at(a.lo, b.hi), self.at(a.hi, b.lo), self.at(a.hi, b.hi)];
         rest.into_iter().fold(point(self.at(a.lo, b.lo)), hull)
     }
 
@@ -863,10 +693,7 @@ fn table_range(
         let start = range.lo.max(next);
         if start <= range.hi {
             let index = |q: i64| usize::try_from(q - i64::from(table.first)).unwrap_or(usize::MAX);
-            let values = table
-                .values
-                .get(index(start)..=index(range.hi))
-                .unwrap_or_default();
+            let values = table.values.get(index(start)..=index(range.hi)).unwrap_or_default();
             for &value in values {
                 (lo, hi) = (lo.min(value.into()), hi.max(value.into()));
             }
@@ -901,10 +728,7 @@ fn arguments(
     let reached = [accumulator.range.lo, accumulator.range.hi]
         .map(|bound| (i128::from(bound) + half) >> shift);
     let [least, most] = reached.map(|q| i64::try_from(q).unwrap_or(i64::MAX));
-    let range = Range {
-        lo: least.max(domain.lo),
-        hi: most.min(domain.hi),
-    };
+    let range = Range { lo: least.max(domain.lo), hi: most.min(domain.hi) };
     match range.lo <= range.hi {
         true => Ok(range),
         false => Err(ModelError::DisjointDomain {
@@ -934,26 +758,15 @@ pub fn macs(graph: &Graph) -> u64 {
             _ => None,
         }
     };
-    graph
-        .nodes
-        .iter()
-        .filter_map(cost)
-        .fold(0, u64::saturating_add)
+    graph.nodes.iter().filter_map(cost).fold(0, u64::saturating_add)
 }
 
 /// Number of parameter values, from the shapes, so that it also counts an architecture's. Saturates.
 pub fn parameters(graph: &Graph) -> u64 {
     let size = |parameter: &Parameter| {
-        parameter
-            .shape
-            .iter()
-            .fold(1u64, |product, &n| product.saturating_mul(n as u64))
+        parameter.shape.iter().fold(1u64, |product, &n| product.saturating_mul(n as u64))
     };
-    graph
-        .parameters
-        .iter()
-        .map(size)
-        .fold(0, u64::saturating_add)
+    graph.parameters.iter().map(size).fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]
@@ -979,16 +792,7 @@ mod tests {
         let x = b.input(&[4], x.0, x.1);
         let table = b.table(table.0, table.1);
         let [multiplier, offset, shift] = [m, o, s].map(Coefficients::scalar);
-        let y = b.node(
-            Op::Unary {
-                multiplier,
-                offset,
-                shift,
-                table,
-            },
-            &[x],
-            &[4],
-        );
+        let y = b.node(Op::Unary { multiplier, offset, shift, table }, &[x], &[4]);
         b.finish(y)
     }
 
@@ -999,14 +803,7 @@ mod tests {
         let (first, values) = identity(-1000, 1000);
         let table = b.table(first, values);
         let [alpha, beta, gamma, delta] = c;
-        let op = Op::Binary {
-            alpha,
-            beta,
-            gamma,
-            delta,
-            shift: 0,
-            table,
-        };
+        let op = Op::Binary { alpha, beta, gamma, delta, shift: 0, table };
         let y = b.node(op, &[x, if same { x } else { z }], &[4]);
         b.finish(y)
     }
@@ -1029,23 +826,13 @@ mod tests {
 
     #[test]
     fn linear_ranges_are_exact() {
-        assert_eq!(
-            range_of(matmul((-1, 3), vec![2, -5], 7)),
-            Ok(Range::new(-10, 18))
-        );
+        assert_eq!(range_of(matmul((-1, 3), vec![2, -5], 7)), Ok(Range::new(-10, 18)));
         let conv = |pads: [usize; 4]| {
             let mut b = Builder::default();
             let x = b.input(&[1, 1, 2, 2], 5, 6);
             let weight = b.parameter(&[1, 1, 2, 2], vec![1, -1, 2, 0]);
             let stride = [1, 1];
-            let op = Conv2d {
-                weight,
-                bias: None,
-                stride,
-                dilation: [1, 1],
-                pads,
-                groups: 1,
-            };
+            let op = Conv2d { weight, bias: None, stride, dilation: [1, 1], pads, groups: 1 };
             let y = b.node(Op::Conv2d(op), &[x], &[1, 1, 1 + pads[0], 1]);
             range_of(b.finish(y))
         };
@@ -1060,15 +847,9 @@ mod tests {
         let graph = unary((-3, 3), 2, 1, 1, (-100, square));
         assert_eq!(range_of(graph), Ok(Range::new(0, 16)));
         // Clipped by the domain.
-        assert_eq!(
-            range_of(unary((-3, 3), 1, 0, 0, identity(-1, 100))),
-            Ok(Range::new(-1, 3))
-        );
+        assert_eq!(range_of(unary((-3, 3), 1, 0, 0, identity(-1, 100))), Ok(Range::new(-1, 3)));
         let disjoint = range_of(unary((-3, 3), 1, 0, 0, identity(4, 100)));
-        assert!(matches!(
-            disjoint,
-            Err(ModelError::DisjointDomain { lo: -3, hi: 3, .. })
-        ));
+        assert!(matches!(disjoint, Err(ModelError::DisjointDomain { lo: -3, hi: 3, .. })));
     }
 
     #[test]
@@ -1077,50 +858,20 @@ mod tests {
         let x = b.input(&[2, 2, 3], 0, 10);
         let (first, values) = identity(-100, 100);
         let table = b.table(first, values);
-        let multiplier = Coefficients {
-            values: vec![1, -2],
-            inner: 3,
-        };
-        let offset = Coefficients {
-            values: vec![0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 50],
-            inner: 1,
-        };
+        let multiplier = Coefficients { values: vec![1, -2], inner: 3 };
+        let offset = Coefficients { values: vec![0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 50], inner: 1 };
         let shift = Coefficients::scalar(0);
-        let y = b.node(
-            Op::Unary {
-                multiplier,
-                offset,
-                shift,
-                table,
-            },
-            &[x],
-            &[2, 2, 3],
-        );
+        let y = b.node(Op::Unary { multiplier, offset, shift, table }, &[x], &[2, 2, 3]);
         assert_eq!(range_of(b.finish(y)), Ok(Range::new(-17, 50)));
     }
 
     #[test]
     fn squares_are_not_negative() {
-        assert_eq!(
-            range_of(binary(true, [1, 0, 0, 0], (-4, 3))),
-            Ok(Range::new(0, 16))
-        );
-        assert_eq!(
-            range_of(binary(false, [1, 0, 0, 0], (-4, 3))),
-            Ok(Range::new(-12, 16))
-        );
-        assert_eq!(
-            range_of(binary(true, [-2, 3, 3, 1], (-4, 9))),
-            Ok(Range::new(-107, 5))
-        );
-        assert_eq!(
-            range_of(binary(false, [0, 1, -1, 0], (-4, 3))),
-            Ok(Range::new(-7, 7))
-        );
-        assert_eq!(
-            range_of(binary(true, [0, 1, -1, 0], (-4, 3))),
-            Ok(Range::new(0, 0))
-        );
+        assert_eq!(range_of(binary(true, [1, 0, 0, 0], (-4, 3))), Ok(Range::new(0, 16)));
+        assert_eq!(range_of(binary(false, [1, 0, 0, 0], (-4, 3))), Ok(Range::new(-12, 16)));
+        assert_eq!(range_of(binary(true, [-2, 3, 3, 1], (-4, 9))), Ok(Range::new(-107, 5)));
+        assert_eq!(range_of(binary(false, [0, 1, -1, 0], (-4, 3))), Ok(Range::new(-7, 7)));
+        assert_eq!(range_of(binary(true, [0, 1, -1, 0], (-4, 3))), Ok(Range::new(0, 0)));
     }
 
     proptest! {
@@ -1152,22 +903,12 @@ mod tests {
         let reduce = |kind, lo, hi| {
             let mut b = Builder::default();
             let x = b.input(&[2, 3], lo, hi);
-            let y = b.node(
-                Op::Reduce(Reduce {
-                    kind,
-                    axes: vec![1],
-                }),
-                &[x],
-                &[2],
-            );
+            let y = b.node(Op::Reduce(Reduce { kind, axes: vec![1] }), &[x], &[2]);
             range_of(b.finish(y))
         };
         assert_eq!(reduce(ReduceKind::Sum, 2, 3), Ok(Range::new(6, 9)));
         assert_eq!(reduce(ReduceKind::Max, 2, 3), Ok(Range::new(2, 3)));
-        assert_eq!(
-            reduce(ReduceKind::ArgMax { last: true }, 2, 3),
-            Ok(Range::new(0, 2))
-        );
+        assert_eq!(reduce(ReduceKind::ArgMax { last: true }, 2, 3), Ok(Range::new(0, 2)));
     }
 
     #[test]
@@ -1179,28 +920,14 @@ mod tests {
             Ok(Range::new(-i64::from(top), top.into()))
         );
         let wide = range_of(matmul((-1, 1), vec![top], 1));
-        assert!(matches!(
-            wide,
-            Err(ModelError::FieldOverflow {
-                hi: 0x4000_0000,
-                ..
-            })
-        ));
+        assert!(matches!(wide, Err(ModelError::FieldOverflow { hi: 0x4000_0000, .. })));
         assert!(matches!(
             range_of(matmul((-1, 1), vec![1 << 30], 0)),
             Err(ModelError::FieldOverflow { .. })
         ));
         let mut graph = matmul((-1, 1), vec![top], 1);
         propagate(&mut graph).unwrap();
-        assert_eq!(
-            check_in(
-                &graph,
-                FieldBound {
-                    modulus: 0xffff_ffff_0000_0001
-                }
-            ),
-            Ok(())
-        );
+        assert_eq!(check_in(&graph, FieldBound { modulus: 0xffff_ffff_0000_0001 }), Ok(()));
         // Unary: the accumulator counts even where the table would clip it.
         let unary = range_of(unary((0, 1 << 20), 1 << 10, 0, 0, identity(0, 5)));
         assert!(matches!(unary, Err(ModelError::FieldOverflow { .. })));
@@ -1211,18 +938,12 @@ mod tests {
         // Table of 128 arguments shifted by 24 bits spans 2^31 > p; 127 span 2^31 - 2^24.
         let at = |len: usize| range_of(unary((0, 1), 1, 0, 24, (-64, vec![0; len])));
         assert_eq!(at(127), Ok(Range::new(0, 0)));
-        assert!(matches!(
-            at(128),
-            Err(ModelError::AmbiguousShift { shift: 24, .. })
-        ));
+        assert!(matches!(at(128), Err(ModelError::AmbiguousShift { shift: 24, .. })));
         // Alone the table is short, but the hull with the accumulator is not.
         let far = unary((-(1 << 30) + 1, 0), 1, 0, 8, (0, vec![0; 1 << 22]));
         assert!(range_of(far).is_ok());
         let far = unary((-(1 << 30) + 1, 0), 1, 0, 8, (0, vec![0; (1 << 22) + 2]));
-        assert!(matches!(
-            range_of(far),
-            Err(ModelError::AmbiguousShift { .. })
-        ));
+        assert!(matches!(range_of(far), Err(ModelError::AmbiguousShift { .. })));
     }
 
     #[test]
@@ -1234,10 +955,7 @@ mod tests {
         // The sum cancels, but its parts do not fit 64 bits.
         let x = ((1 << 61) - 1, (1 << 61) - 1);
         let cancel = propagate(&mut matmul(x, vec![1 << 30, -(1 << 30)], 0));
-        assert!(matches!(
-            cancel,
-            Err(ModelError::ProductOverflow { channel: 0, .. })
-        ));
+        assert!(matches!(cancel, Err(ModelError::ProductOverflow { channel: 0, .. })));
     }
 
     #[test]
@@ -1250,17 +968,10 @@ mod tests {
         graph.tensors[output].range.hi -= 2;
         assert!(matches!(
             check(&graph),
-            Err(ModelError::StaleRange {
-                hi: 18,
-                declared_hi: 17,
-                ..
-            })
+            Err(ModelError::StaleRange { hi: 18, declared_hi: 17, .. })
         ));
         graph.tensors[output].range.hi = 1 << 30;
-        assert!(matches!(
-            check(&graph),
-            Err(ModelError::FieldOverflow { .. })
-        ));
+        assert!(matches!(check(&graph), Err(ModelError::FieldOverflow { .. })));
     }
 
     /// A convolution that passes, for breaking one thing at a time.
@@ -1281,16 +992,7 @@ mod tests {
         let (first, values) = identity(-100, 100);
         let table = b.table(first, values);
         let [multiplier, offset, shift] = [1, 0, 1].map(Coefficients::scalar);
-        let z = b.node(
-            Op::Unary {
-                multiplier,
-                offset,
-                shift,
-                table,
-            },
-            &[y],
-            &[1, 2, 4, 4],
-        );
+        let z = b.node(Op::Unary { multiplier, offset, shift, table }, &[y], &[1, 2, 4, 4]);
         let mut graph = b.finish(z);
         propagate(&mut graph).unwrap();
         graph
@@ -1307,12 +1009,7 @@ mod tests {
 
     fn with_unary(change: impl Fn([&mut Coefficients; 3]) + 'static) -> Box<dyn Fn(&mut Graph)> {
         Box::new(move |graph| match &mut graph.nodes[1].op {
-            Op::Unary {
-                multiplier,
-                offset,
-                shift,
-                ..
-            } => change([multiplier, offset, shift]),
+            Op::Unary { multiplier, offset, shift, .. } => change([multiplier, offset, shift]),
             other => panic!("{other:?}"),
         })
     }
@@ -1334,40 +1031,19 @@ mod tests {
             ("SecondProducer", Box::new(|g| g.inputs.push(0))),
             ("NotYetProduced", Box::new(|g| g.nodes.swap(0, 1))),
             ("NotYetProduced", Box::new(|g| g.nodes[0].inputs[0] = 1)),
-            (
-                "NoProducer",
-                Box::new(|g| g.tensors.push(g.tensors[0].clone())),
-            ),
+            ("NoProducer", Box::new(|g| g.tensors.push(g.tensors[0].clone()))),
             ("NoProducer", Box::new(|g| drop(g.nodes.pop()))),
             ("TooLarge", Box::new(|g| g.tensors[0].shape[0] = 1 << 60)),
             ("Empty", Box::new(|g| g.tensors[0].shape[0] = 0)),
-            (
-                "ValueCount",
-                Box::new(|g| g.parameters[0].values.truncate(17)),
-            ),
-            (
-                "ParameterValue",
-                Box::new(|g| g.parameters[0].range = Range::new(2, 5)),
-            ),
-            (
-                "EmptyRange",
-                Box::new(|g| g.parameters[0].range = Range::new(2, 0)),
-            ),
-            (
-                "EmptyRange",
-                Box::new(|g| g.tensors[0].range = Range::new(1, 0)),
-            ),
-            (
-                "StaleRange",
-                Box::new(|g| g.tensors[1].range = Range::new(1 << 29, -(1 << 29))),
-            ),
+            ("ValueCount", Box::new(|g| g.parameters[0].values.truncate(17))),
+            ("ParameterValue", Box::new(|g| g.parameters[0].range = Range::new(2, 5))),
+            ("EmptyRange", Box::new(|g| g.parameters[0].range = Range::new(2, 0))),
+            ("EmptyRange", Box::new(|g| g.tensors[0].range = Range::new(1, 0))),
+            ("StaleRange", Box::new(|g| g.tensors[1].range = Range::new(1 << 29, -(1 << 29)))),
             ("Scale", Box::new(|g| g.tensors[0].scale = f64::NAN)),
             ("Scale", Box::new(|g| g.tensors[0].scale = 0.0)),
             ("EmptyTable", Box::new(|g| g.tables[0].values.clear())),
-            (
-                "TableDomain",
-                Box::new(|g| g.tables[0].first = i32::MAX - 10),
-            ),
+            ("TableDomain", Box::new(|g| g.tables[0].first = i32::MAX - 10)),
             ("Shape", Box::new(|g| g.tensors[1].shape = vec![1, 2, 4, 3])),
             ("Shape", Box::new(|g| g.parameters[1].shape = vec![1, 2])),
             ("Rank", Box::new(|g| g.tensors[0].shape = vec![2, 4, 4])),
@@ -1383,10 +1059,7 @@ mod tests {
             ("Coefficients", with_unary(|[m, _, _]| m.values.clear())),
             ("Coefficients", with_unary(|[_, o, _]| o.inner = 0)),
             ("Coefficients", with_unary(|[_, o, _]| o.inner = usize::MAX)),
-            (
-                "Coefficients",
-                with_unary(|[_, _, s]| s.values = vec![1, 2, 3]),
-            ),
+            ("Coefficients", with_unary(|[_, _, s]| s.values = vec![1, 2, 3])),
             ("Shift", with_unary(|[_, _, s]| s.values = vec![25])),
             ("Shift", with_unary(|[_, _, s]| s.values = vec![-1])),
         ];
@@ -1394,10 +1067,7 @@ mod tests {
             let mut graph = conv();
             change(&mut graph);
             let error = format!("{:?}", check(&graph).expect_err(expected));
-            assert!(
-                error.starts_with(&format!("{expected} ")),
-                "break {index}: {error}"
-            );
+            assert!(error.starts_with(&format!("{expected} ")), "break {index}: {error}");
         }
     }
 
@@ -1407,10 +1077,7 @@ mod tests {
         graph.nodes[0].name = FIRST.into();
         with_conv(|c| c.groups = 3)(&mut graph);
         let message = format!("{}", check(&graph).unwrap_err());
-        assert_eq!(
-            message,
-            "node `n1`: 3 groups must divide 2 input and 2 output channels"
-        );
+        assert_eq!(message, "node `n1`: 3 groups must divide 2 input and 2 output channels");
     }
 
     #[test]
@@ -1420,10 +1087,7 @@ mod tests {
         assert_eq!(parameters(&graph), 20);
         assert_eq!(parameters(&graph.architecture()), 20);
         assert_eq!(macs(&binary(true, [1, 0, 0, 0], (0, 1))), 4);
-        assert!(matches!(
-            check(&graph.architecture()),
-            Err(ModelError::ValueCount { .. })
-        ));
+        assert!(matches!(check(&graph.architecture()), Err(ModelError::ValueCount { .. })));
     }
 
     #[test]

@@ -469,11 +469,7 @@ impl fmt::Display for RealSuffix<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(real) => {
-                write!(
-                    f,
-                    " (real value {}, allowed {} to {})",
-                    real.value, real.lo, real.hi
-                )
+                write!(f, " (real value {}, allowed {} to {})", real.value, real.lo, real.hi)
             }
             None => Ok(()),
         }

@@ -77,10 +77,7 @@ pub struct Coefficients {
 impl Coefficients {
     /// The same value for every element.
     pub fn scalar(value: i32) -> Self {
-        Self {
-            values: alloc::vec![value],
-            inner: 1,
-        }
+        Self { values: alloc::vec![value], inner: 1 }
     }
 
     /// The value for row-major element `element` (0 if `values` is empty, which
@@ -299,19 +296,14 @@ impl Range {
 
     /// The smallest interval that holds both.
     pub fn union(&self, other: &Self) -> Self {
-        Self {
-            lo: self.lo.min(other.lo),
-            hi: self.hi.max(other.hi),
-        }
+        Self { lo: self.lo.min(other.lo), hi: self.hi.max(other.hi) }
     }
 }
 
 impl Tensor {
     /// Number of elements (saturating; [`crate::bounds::structure`] bounds it).
     pub fn len(&self) -> usize {
-        self.shape
-            .iter()
-            .fold(1, |product: usize, &extent| product.saturating_mul(extent))
+        self.shape.iter().fold(1, |product: usize, &extent| product.saturating_mul(extent))
     }
 
     /// Whether an axis has extent 0.
@@ -357,10 +349,7 @@ impl Table {
     pub fn domain(&self) -> Range {
         let first = i64::from(self.first);
         let count = i64::try_from(self.values.len()).unwrap_or(i64::MAX);
-        Range {
-            lo: first,
-            hi: first.saturating_add(count).saturating_sub(1),
-        }
+        Range { lo: first, hi: first.saturating_add(count).saturating_sub(1) }
     }
 }
 
@@ -433,13 +422,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn tensor(scale: f64, zero_point: i64) -> Tensor {
-        Tensor {
-            name: "t".into(),
-            shape: vec![],
-            scale,
-            zero_point,
-            range: Range::new(0, 0),
-        }
+        Tensor { name: "t".into(), shape: vec![], scale, zero_point, range: Range::new(0, 0) }
     }
 
     #[test]
@@ -472,37 +455,17 @@ mod tests {
 
     #[test]
     fn tables_end_at_their_domain() {
-        let table = Table {
-            name: "t".into(),
-            first: -1,
-            values: vec![7, 8, 9],
-        };
+        let table = Table { name: "t".into(), first: -1, values: vec![7, 8, 9] };
         assert_eq!(table.domain(), Range::new(-1, 1));
-        assert_eq!(
-            [-2, -1, 1, 2].map(|q| table.get(q)),
-            [None, Some(7), Some(9), None]
-        );
+        assert_eq!([-2, -1, 1, 2].map(|q| table.get(q)), [None, Some(7), Some(9), None]);
         assert_eq!([i64::MIN, i64::MAX].map(|q| table.get(q)), [None, None]);
     }
 
     #[test]
     fn coefficients_repeat() {
-        let c = Coefficients {
-            values: vec![1, 2],
-            inner: 2,
-        };
-        assert_eq!(
-            (0..8).map(|e| c.at(e)).collect::<Vec<_>>(),
-            vec![1, 1, 2, 2, 1, 1, 2, 2]
-        );
-        assert_eq!(
-            Coefficients {
-                values: vec![],
-                inner: 0
-            }
-            .at(3),
-            0
-        );
+        let c = Coefficients { values: vec![1, 2], inner: 2 };
+        assert_eq!((0..8).map(|e| c.at(e)).collect::<Vec<_>>(), vec![1, 1, 2, 2, 1, 1, 2, 2]);
+        assert_eq!(Coefficients { values: vec![], inner: 0 }.at(3), 0);
     }
 
     #[test]

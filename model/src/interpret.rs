@@ -54,12 +54,7 @@ pub fn run_in(
     }
     for node in &graph.nodes {
         let output = evaluate(graph, node, &values, field)?;
-        check_field(
-            &node.name,
-            graph.tensor(&node.name, node.output)?,
-            &output,
-            field,
-        )?;
+        check_field(&node.name, graph.tensor(&node.name, node.output)?, &output, field)?;
         if let Some(slot) = values.get_mut(node.output) {
             *slot = output;
         }
@@ -73,11 +68,7 @@ pub fn run_in(
 /// Those of [`run`].
 pub fn outputs(graph: &Graph, inputs: &[Vec<i64>]) -> Result<Vec<Vec<i64>>, ModelError> {
     let values = run(graph, inputs)?;
-    Ok(graph
-        .outputs
-        .iter()
-        .filter_map(|&id| values.get(id).cloned())
-        .collect())
+    Ok(graph.outputs.iter().filter_map(|&id| values.get(id).cloned()).collect())
 }
 
 /// `floor((value + 2^(shift-1)) / 2^shift)`, and `value` for a shift of 0. Exact for |value| < 2^62
@@ -91,16 +82,9 @@ pub fn rshift(value: i64, shift: u32) -> i64 {
 fn check_input(tensor: &Tensor, values: &[i64]) -> Result<(), ModelError> {
     let (expected, got) = (tensor.len(), values.len());
     if expected != got {
-        return Err(ModelError::ValueCount {
-            name: tensor.name.clone(),
-            expected,
-            got,
-        });
+        return Err(ModelError::ValueCount { name: tensor.name.clone(), expected, got });
     }
-    let outside = values
-        .iter()
-        .enumerate()
-        .find(|(_, &value)| !tensor.range.contains(value));
+    let outside = values.iter().enumerate().find(|(_, &value)| !tensor.range.contains(value));
     match outside {
         None => Ok(()),
         Some((element, &value)) => Err(ModelError::OutOfRange {
@@ -125,11 +109,7 @@ fn check_field(
     values: &[i64],
     field: FieldBound,
 ) -> Result<(), ModelError> {
-    match values
-        .iter()
-        .enumerate()
-        .find(|(_, &value)| !field.holds(value.into()))
-    {
+    match values.iter().enumerate().find(|(_, &value)| !field.holds(value.into())) {
         None => Ok(()),
         Some((element, &value)) => Err(ModelError::AccumulatorOverflow {
             node: node.into(),
@@ -151,16 +131,12 @@ fn evaluate(
     let output = graph.tensor(name, node.output)?;
     let read = |input: usize| {
         let id = node.inputs.get(input);
-        id.and_then(|&id| values.get(id))
-            .map_or(&[][..], Vec::as_slice)
+        id.and_then(|&id| values.get(id)).map_or(&[][..], Vec::as_slice)
     };
     match &node.op {
-        Op::Load(id) => Ok(graph
-            .parameter(name, *id)?
-            .values
-            .iter()
-            .map(|&value| value.into())
-            .collect()),
+        Op::Load(id) => {
+            Ok(graph.parameter(name, *id)?.values.iter().map(|&value| value.into()).collect())
+        }
         Op::View(view) => {
             let mut sources = Vec::with_capacity(node.inputs.len());
             for (index, &id) in node.inputs.iter().enumerate() {
@@ -186,21 +162,11 @@ fn evaluate(
                 .flat_map(|x| rows().map(move |(row, bias)| bias + dot(row, x)))
                 .collect())
         }
-        Op::Unary {
-            multiplier,
-            offset,
-            shift,
-            table,
-        } => {
+        Op::Unary { multiplier, offset, shift, table } => {
             let table = graph.table(name, *table)?;
             let input = first_input(graph, node)?;
             let at = |list: &Coefficients, element| i128::from(list.at(element));
-            let look_up = Lookup {
-                node: name,
-                tensor: &input.name,
-                table,
-                field,
-            };
+            let look_up = Lookup { node: name, tensor: &input.name, table, field };
             read(0)
                 .iter()
                 .enumerate()
@@ -210,27 +176,13 @@ fn evaluate(
                 })
                 .collect()
         }
-        Op::Binary {
-            alpha,
-            beta,
-            gamma,
-            delta,
-            shift,
-            table,
-        } => {
+        Op::Binary { alpha, beta, gamma, delta, shift, table } => {
             let table = graph.table(name, *table)?;
             let input = first_input(graph, node)?;
             let form = Bilinear::new([*alpha, *beta, *gamma, *delta]);
-            let look_up = Lookup {
-                node: name,
-                tensor: &input.name,
-                table,
-                field,
-            };
+            let look_up = Lookup { node: name, tensor: &input.name, table, field };
             let pairs = read(0).iter().zip(read(1)).enumerate();
-            pairs
-                .map(|(e, (&a, &b))| look_up.value(e, form.at(a, b), *shift))
-                .collect()
+            pairs.map(|(e, (&a, &b))| look_up.value(e, form.at(a, b), *shift)).collect()
         }
         Op::Pool(pool) => {
             let input = first_input(graph, node)?;
@@ -269,9 +221,7 @@ struct Lookup<'a> {
 
 impl Lookup<'_> {
     fn value(&self, element: usize, accumulator: i128, shift: u32) -> Result<i64, ModelError> {
-        let held = i64::try_from(accumulator)
-            .ok()
-            .filter(|_| self.field.holds(accumulator));
+        let held = i64::try_from(accumulator).ok().filter(|_| self.field.holds(accumulator));
         let accumulator = held.ok_or_else(|| ModelError::AccumulatorOverflow {
             node: self.node.into(),
             tensor: self.tensor.into(),
@@ -281,18 +231,15 @@ impl Lookup<'_> {
         })?;
         let argument = rshift(accumulator, shift);
         let domain = self.table.domain();
-        self.table
-            .get(argument)
-            .map(i64::from)
-            .ok_or_else(|| ModelError::OutOfRange {
-                node: self.node.into(),
-                tensor: self.tensor.into(),
-                element,
-                value: argument,
-                lo: domain.lo,
-                hi: domain.hi,
-                real: None,
-            })
+        self.table.get(argument).map(i64::from).ok_or_else(|| ModelError::OutOfRange {
+            node: self.node.into(),
+            tensor: self.tensor.into(),
+            element,
+            value: argument,
+            lo: domain.lo,
+            hi: domain.hi,
+            real: None,
+        })
     }
 }
 
@@ -343,10 +290,8 @@ fn convolve(
     let mut y = vec![0; batch * outputs * positions];
     let mut patch = Vec::with_capacity(terms);
     // One group of one example at a time: its input planes, output planes, weights and biases.
-    let parameters = weight
-        .values
-        .chunks_exact(group_outputs * terms)
-        .zip(bias.chunks_exact(group_outputs));
+    let parameters =
+        weight.values.chunks_exact(group_outputs * terms).zip(bias.chunks_exact(group_outputs));
     let activations = x
         .chunks_exact(group_inputs * size[0] * size[1])
         .zip(y.chunks_exact_mut(group_outputs * positions));
@@ -360,10 +305,7 @@ fn convolve(
                 [position / columns, position % columns],
                 &mut patch,
             );
-            let channels = y
-                .chunks_exact_mut(positions)
-                .zip(weight.chunks_exact(terms))
-                .zip(bias);
+            let channels = y.chunks_exact_mut(positions).zip(weight.chunks_exact(terms)).zip(bias);
             for ((plane, row), bias) in channels {
                 if let Some(y) = plane.get_mut(position) {
                     *y = bias + dot(row, &patch);
@@ -394,10 +336,7 @@ fn collect_patch(
                 .unwrap_or_default();
             patch.extend((0..kernel[1]).map(|v| {
                 let column = (at[1] * conv.stride[1] + v * conv.dilation[1]).checked_sub(left);
-                column
-                    .and_then(|column| row.get(column))
-                    .copied()
-                    .unwrap_or(0)
+                column.and_then(|column| row.get(column)).copied().unwrap_or(0)
             }));
         }
     }
@@ -412,11 +351,7 @@ fn over(
     windows
         .iter()
         .map(|window| {
-            combine(
-                &mut window
-                    .iter()
-                    .filter_map(|&index| x.get(index as usize).copied()),
-            )
+            combine(&mut window.iter().filter_map(|&index| x.get(index as usize).copied()))
         })
         .collect()
 }
@@ -583,17 +518,7 @@ mod tests {
     #[test]
     fn reductions_and_pools() {
         let x = [3, 1, 3, -5, -2, -2];
-        let reduce = |kind| {
-            one(
-                Op::Reduce(Reduce {
-                    kind,
-                    axes: vec![1],
-                }),
-                &[2, 3],
-                &[2],
-                &x,
-            )
-        };
+        let reduce = |kind| one(Op::Reduce(Reduce { kind, axes: vec![1] }), &[2, 3], &[2], &x);
         assert_eq!(reduce(ReduceKind::Sum), Ok(vec![7, -9]));
         assert_eq!(reduce(ReduceKind::Max), Ok(vec![3, -2]));
         assert_eq!(reduce(ReduceKind::ArgMax { last: false }), Ok(vec![0, 1]));
@@ -601,13 +526,7 @@ mod tests {
         let pool = |kind| {
             let [kernel, stride, dilation, pads] = [[1, 2], [1, 2], [1, 1], [0, 1]];
             let pads = [pads[0], pads[1], 0, 0];
-            let op = Op::Pool(Pool {
-                kind,
-                kernel,
-                stride,
-                dilation,
-                pads,
-            });
+            let op = Op::Pool(Pool { kind, kernel, stride, dilation, pads });
             one(op, &[1, 1, 2, 3], &[1, 1, 2, 2], &x)
         };
         assert_eq!(pool(PoolKind::Sum), Ok(vec![3, 4, -5, -4]));
@@ -617,22 +536,9 @@ mod tests {
     #[test]
     fn unary_rounds_and_looks_up() {
         let unary = |x: &[i64]| {
-            let multiplier = Coefficients {
-                values: vec![1, -1],
-                inner: 1,
-            };
+            let multiplier = Coefficients { values: vec![1, -1], inner: 1 };
             let [offset, shift] = [1, 1].map(Coefficients::scalar);
-            one(
-                Op::Unary {
-                    multiplier,
-                    offset,
-                    shift,
-                    table: 0,
-                },
-                &[2],
-                &[2],
-                x,
-            )
+            one(Op::Unary { multiplier, offset, shift, table: 0 }, &[2], &[2], x)
         };
         // (5 + 1 + 1) >> 1 = 3 and (-4 + 1 + 1) >> 1 = -1.
         assert_eq!(unary(&[5, 4]), Ok(vec![6, -2]));
@@ -659,14 +565,7 @@ mod tests {
         let p = b.parameter(&[2], vec![3, -4]);
         let p = b.node(Op::Load(p), &[], &[2]);
         let table = b.table(-100, (-100..=100).collect());
-        let op = Op::Binary {
-            alpha: 2,
-            beta: 3,
-            gamma: -1,
-            delta: 5,
-            shift: 1,
-            table,
-        };
+        let op = Op::Binary { alpha: 2, beta: 3, gamma: -1, delta: 5, shift: 1, table };
         let y = b.node(op, &[x, p], &[2]);
         let graph = b.finish(y);
         // 2*7*3 + 21 - 3 + 5 = 65 -> 33; 2*(-2)(-4) - 6 + 4 + 5 = 19 -> 10.
@@ -675,11 +574,7 @@ mod tests {
 
     #[test]
     fn views_run() {
-        let view = View::Pad {
-            before: vec![1],
-            after: vec![0],
-            value: 9,
-        };
+        let view = View::Pad { before: vec![1], after: vec![0], value: 9 };
         assert_eq!(one(Op::View(view), &[2], &[3], &[1, 2]), Ok(vec![9, 1, 2]));
     }
 
@@ -697,22 +592,9 @@ mod tests {
              allowed are -4 to 4 (real value 2.5, allowed -2 to 2); use inputs like the calibration \
              data, or calibrate again with data that covers this one"
         );
-        assert!(matches!(
-            run(&graph, &[]),
-            Err(ModelError::InputCount {
-                expected: 1,
-                got: 0
-            })
-        ));
+        assert!(matches!(run(&graph, &[]), Err(ModelError::InputCount { expected: 1, got: 0 })));
         let short = run(&graph, &[vec![0]]);
-        assert!(matches!(
-            short,
-            Err(ModelError::ValueCount {
-                expected: 2,
-                got: 1,
-                ..
-            })
-        ));
+        assert!(matches!(short, Err(ModelError::ValueCount { expected: 2, got: 1, .. })));
     }
 
     #[test]
@@ -724,13 +606,7 @@ mod tests {
         let graph = b.finish(y);
         assert_eq!(outputs(&graph, &[vec![1]]), Ok(vec![vec![1 << 29]]));
         let field = run(&graph, &[vec![2]]);
-        assert!(matches!(
-            field,
-            Err(ModelError::AccumulatorOverflow {
-                value: 0x4000_0000,
-                ..
-            })
-        ));
+        assert!(matches!(field, Err(ModelError::AccumulatorOverflow { value: 0x4000_0000, .. })));
         let input = run(&graph, &[vec![1 << 30]]);
         assert!(matches!(input, Err(ModelError::AccumulatorOverflow { .. })));
         let wide = FieldBound { modulus: u64::MAX };

@@ -15,10 +15,7 @@ pub const MAX_ELEMENTS: usize = 1 << 28;
 /// [`ModelError::Empty`] or [`ModelError::TooLarge`].
 pub fn count(name: &str, shape: &[usize]) -> Result<usize, ModelError> {
     if shape.contains(&0) {
-        return Err(ModelError::Empty {
-            name: name.into(),
-            shape: shape.into(),
-        });
+        return Err(ModelError::Empty { name: name.into(), shape: shape.into() });
     }
     shape
         .iter()
@@ -52,10 +49,8 @@ pub(crate) fn walk(
     offset: i64,
     axes: impl IntoIterator<Item = (usize, i64)>,
 ) -> impl Iterator<Item = i64> {
-    let mut axes: Vec<(usize, i64, usize)> = axes
-        .into_iter()
-        .map(|(extent, stride)| (extent, stride, 0))
-        .collect();
+    let mut axes: Vec<(usize, i64, usize)> =
+        axes.into_iter().map(|(extent, stride)| (extent, stride, 0)).collect();
     let steps = axes.iter().map(|axis| axis.0).product::<usize>();
     let mut position = offset;
     (0..steps).map(move |_| {
@@ -84,18 +79,9 @@ mod tests {
         assert_eq!(count("t", &[2, 3]), Ok(6));
         assert_eq!(count("t", &[MAX_ELEMENTS]), Ok(MAX_ELEMENTS));
         assert!(matches!(count("t", &[2, 0]), Err(ModelError::Empty { .. })));
-        assert!(matches!(
-            count("t", &[MAX_ELEMENTS, 2]),
-            Err(ModelError::TooLarge { .. })
-        ));
-        assert!(matches!(
-            count("t", &[usize::MAX, 3]),
-            Err(ModelError::TooLarge { .. })
-        ));
-        assert!(matches!(
-            count("t", &[usize::MAX, 3, 0]),
-            Err(ModelError::Empty { .. })
-        ));
+        assert!(matches!(count("t", &[MAX_ELEMENTS, 2]), Err(ModelError::TooLarge { .. })));
+        assert!(matches!(count("t", &[usize::MAX, 3]), Err(ModelError::TooLarge { .. })));
+        assert!(matches!(count("t", &[usize::MAX, 3, 0]), Err(ModelError::Empty { .. })));
     }
 
     #[test]

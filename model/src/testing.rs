@@ -34,13 +34,7 @@ impl Builder {
     fn tensor(&mut self, shape: &[usize], range: Range) -> TensorId {
         let id = self.0.tensors.len();
         let (name, shape) = (format!("t{id}"), shape.to_vec());
-        self.0.tensors.push(Tensor {
-            name,
-            shape,
-            scale: 1.0,
-            zero_point: 0,
-            range,
-        });
+        self.0.tensors.push(Tensor { name, shape, scale: 1.0, zero_point: 0, range });
         id
     }
 
@@ -55,42 +49,26 @@ impl Builder {
         let lo = values.iter().copied().min().unwrap_or(0).into();
         let hi = values.iter().copied().max().unwrap_or(0).into();
         let (name, shape, range) = (format!("p{id}"), shape.to_vec(), Range::new(lo, hi));
-        self.0.parameters.push(Parameter {
-            name,
-            shape,
-            values,
-            range,
-        });
+        self.0.parameters.push(Parameter { name, shape, values, range });
         id
     }
 
     pub fn random_parameter(&mut self, random: &mut Random, shape: &[usize], max: i64) -> usize {
         let count = shape.iter().product();
-        let values = (0..count)
-            .map(|_| random.between(-max, max) as i32)
-            .collect();
+        let values = (0..count).map(|_| random.between(-max, max) as i32).collect();
         self.parameter(shape, values)
     }
 
     pub fn table(&mut self, first: i32, values: Vec<i32>) -> TableId {
         let id = self.0.tables.len();
-        self.0.tables.push(Table {
-            name: format!("f{id}"),
-            first,
-            values,
-        });
+        self.0.tables.push(Table { name: format!("f{id}"), first, values });
         id
     }
 
     pub fn node(&mut self, op: Op, inputs: &[TensorId], shape: &[usize]) -> TensorId {
         let output = self.tensor(shape, Range::new(0, 0));
         let (name, inputs) = (format!("n{output}"), inputs.to_vec());
-        self.0.nodes.push(Node {
-            name,
-            op,
-            inputs,
-            output,
-        });
+        self.0.nodes.push(Node { name, op, inputs, output });
         output
     }
 
@@ -100,9 +78,7 @@ impl Builder {
     }
 
     fn random_table(&mut self, random: &mut Random, first: i32, last: i32) -> TableId {
-        let values = (first..=last)
-            .map(|_| random.between(-40, 40) as i32)
-            .collect();
+        let values = (first..=last).map(|_| random.between(-40, 40) as i32).collect();
         self.table(first, values)
     }
 }
@@ -112,12 +88,7 @@ impl Builder {
 pub fn random_graph(seed: u64) -> Graph {
     let random = &mut Random(seed);
     let mut b = Builder::default();
-    let shape = [
-        random.size(1, 2),
-        random.size(1, 3),
-        random.size(1, 5),
-        random.size(1, 5),
-    ];
+    let shape = [random.size(1, 2), random.size(1, 3), random.size(1, 5), random.size(1, 5)];
     let lo = random.between(-40, 40);
     let hi = random.between(lo, 40);
     let mut x = b.input(&shape, lo, hi);
@@ -134,16 +105,10 @@ pub fn random_graph(seed: u64) -> Graph {
             b.node(Op::MatMul { weight, bias }, &[flat], &[shape[0], 3])
         }
         kind => {
-            let kind = [
-                ReduceKind::Sum,
-                ReduceKind::Max,
-                ReduceKind::ArgMax { last: false },
-            ][kind - 1];
+            let kind =
+                [ReduceKind::Sum, ReduceKind::Max, ReduceKind::ArgMax { last: false }][kind - 1];
             b.node(
-                Op::Reduce(Reduce {
-                    kind,
-                    axes: vec![2],
-                }),
+                Op::Reduce(Reduce { kind, axes: vec![2] }),
                 &[x],
                 &[shape[0], shape[1], shape[3]],
             )
@@ -158,15 +123,9 @@ pub fn random_graph(seed: u64) -> Graph {
 pub fn random_input(graph: &Graph, seed: u64) -> Vec<Vec<i64>> {
     let random = &mut Random(seed);
     let values = |tensor: &Tensor, random: &mut Random| {
-        (0..tensor.len())
-            .map(|_| random.between(tensor.range.lo, tensor.range.hi))
-            .collect()
+        (0..tensor.len()).map(|_| random.between(tensor.range.lo, tensor.range.hi)).collect()
     };
-    graph
-        .inputs
-        .iter()
-        .map(|&id| values(&graph.tensors[id], random))
-        .collect()
+    graph.inputs.iter().map(|&id| values(&graph.tensors[id], random)).collect()
 }
 
 fn random_node(b: &mut Builder, random: &mut Random, x: TensorId) -> TensorId {
@@ -190,23 +149,12 @@ fn random_node(b: &mut Builder, random: &mut Random, x: TensorId) -> TensorId {
             let reach = 3 * range.lo.abs().max(range.hi.abs()) as i32 + 21;
             let narrow = if random.size(0, 3) == 0 { reach / 8 } else { 0 };
             let table = b.random_table(random, narrow - reach, reach);
-            let op = Op::Unary {
-                multiplier,
-                offset,
-                shift,
-                table,
-            };
+            let op = Op::Unary { multiplier, offset, shift, table };
             let y = b.node(op, &[x], &shape);
             // A channel that misses a narrow domain altogether is rightly refused: widen it.
             if bounds::propagate(&mut b.0).is_err() {
-                let values = (-reach..=reach)
-                    .map(|_| random.between(-40, 40) as i32)
-                    .collect();
-                b.0.tables[table] = Table {
-                    name: format!("f{table}"),
-                    first: -reach,
-                    values,
-                };
+                let values = (-reach..=reach).map(|_| random.between(-40, 40) as i32).collect();
+                b.0.tables[table] = Table { name: format!("f{table}"), first: -reach, values };
             }
             y
         }
@@ -215,39 +163,19 @@ fn random_node(b: &mut Builder, random: &mut Random, x: TensorId) -> TensorId {
             let reach = 2 * reach * reach + 6 * reach + 9;
             let table = b.random_table(random, -(reach >> 6) - 1, (reach >> 6) + 1);
             let other = b.node(
-                Op::View(View::Select {
-                    axis: 3,
-                    indices: (0..w).rev().collect(),
-                }),
+                Op::View(View::Select { axis: 3, indices: (0..w).rev().collect() }),
                 &[x],
                 &shape,
             );
             let [alpha, beta, gamma] = [2, 3, 3].map(|max| random.between(-max, max) as i32);
-            let op = Op::Binary {
-                alpha,
-                beta,
-                gamma,
-                delta: 9,
-                shift: 6,
-                table,
-            };
+            let op = Op::Binary { alpha, beta, gamma, delta: 9, shift: 6, table };
             let second = if random.size(0, 1) == 0 { x } else { other };
             b.node(op, &[x, second], &shape)
         }
         2 => {
-            let kind = if random.size(0, 1) == 0 {
-                PoolKind::Sum
-            } else {
-                PoolKind::Max
-            };
+            let kind = if random.size(0, 1) == 0 { PoolKind::Sum } else { PoolKind::Max };
             let kernel = [random.size(1, h.min(2)), random.size(1, w.min(2))];
-            let pool = Pool {
-                kind,
-                kernel,
-                stride: kernel,
-                dilation: [1, 1],
-                pads: [0; 4],
-            };
+            let pool = Pool { kind, kernel, stride: kernel, dilation: [1, 1], pads: [0; 4] };
             let output = [n, c, h.div_ceil(kernel[0]), w.div_ceil(kernel[1])];
             b.node(Op::Pool(pool), &[x], &output)
         }
@@ -259,59 +187,31 @@ fn random_node(b: &mut Builder, random: &mut Random, x: TensorId) -> TensorId {
                 after: vec![0, 0, pads[2], pads[3]],
                 value,
             };
-            b.node(
-                Op::View(view),
-                &[x],
-                &[n, c, h + pads[0] + pads[2], w + pads[1] + pads[3]],
-            )
+            b.node(Op::View(view), &[x], &[n, c, h + pads[0] + pads[2], w + pads[1] + pads[3]])
         }
-        4 => b.node(
-            Op::View(View::Transpose {
-                perm: vec![0, 1, 3, 2],
-            }),
-            &[x],
-            &[n, c, w, h],
-        ),
+        4 => b.node(Op::View(View::Transpose { perm: vec![0, 1, 3, 2] }), &[x], &[n, c, w, h]),
         5 => {
             let p = b.random_parameter(random, &[c], 60);
             let p = b.node(Op::Load(p), &[], &[c]);
             let p = b.node(Op::View(View::Reshape), &[p], &[c, 1, 1]);
             let p = b.node(Op::View(View::Broadcast), &[p], &shape);
-            b.node(
-                Op::View(View::Concat { axis: 2 }),
-                &[x, p],
-                &[n, c, 2 * h, w],
-            )
+            b.node(Op::View(View::Concat { axis: 2 }), &[x, p], &[n, c, 2 * h, w])
         }
         _ => {
             let groups = if random.size(0, 1) == 0 { 1 } else { c };
             let outputs = groups * random.size(1, 2);
             let dilation = [random.size(1, 2), random.size(1, 2)];
             let stride = [random.size(1, 2), random.size(1, 2)];
-            let pads = if random.size(0, 1) == 0 {
-                [0; 4]
-            } else {
-                [1, 2, 1, 0]
-            };
+            let pads = if random.size(0, 1) == 0 { [0; 4] } else { [1, 2, 1, 0] };
             let padded = [h + pads[0] + pads[2], w + pads[1] + pads[3]];
-            let kernel = [0, 1].map(|axis: usize| {
-                random
-                    .size(1, 3)
-                    .min((padded[axis] - 1) / dilation[axis] + 1)
-            });
+            let kernel = [0, 1]
+                .map(|axis: usize| random.size(1, 3).min((padded[axis] - 1) / dilation[axis] + 1));
             let weight =
                 b.random_parameter(random, &[outputs, c / groups, kernel[0], kernel[1]], 20);
             let bias = Some(b.random_parameter(random, &[outputs], 99));
             let extent = |a: usize| (padded[a] - dilation[a] * (kernel[a] - 1) - 1) / stride[a] + 1;
             let shape = [n, outputs, extent(0), extent(1)];
-            let conv = Conv2d {
-                weight,
-                bias,
-                stride,
-                dilation,
-                pads,
-                groups,
-            };
+            let conv = Conv2d { weight, bias, stride, dilation, pads, groups };
             b.node(Op::Conv2d(conv), &[x], &shape)
         }
     }

@@ -30,11 +30,7 @@ pub fn apply<T: Copy>(
         let expected = count(node, shape)?;
         if elements.len() != expected {
             let got = elements.len();
-            return Err(ModelError::ValueCount {
-                name: node.into(),
-                expected,
-                got,
-            });
+            return Err(ModelError::ValueCount { name: node.into(), expected, got });
         }
     }
     if let View::Concat { axis } = view {
@@ -50,33 +46,20 @@ pub fn apply<T: Copy>(
         }
         View::Slice { starts, steps } => {
             let from = strides(shape);
-            let offset = starts
-                .iter()
-                .zip(&from)
-                .map(|(&start, stride)| start as i64 * stride);
+            let offset = starts.iter().zip(&from).map(|(&start, stride)| start as i64 * stride);
             // An axis of one index never steps, so its step was not bounded by the check.
             let axes =
-                output_shape
-                    .iter()
-                    .zip(steps)
-                    .zip(&from)
-                    .map(|((&extent, step), stride)| {
-                        (extent, if extent == 1 { 0 } else { step * stride })
-                    });
+                output_shape.iter().zip(steps).zip(&from).map(|((&extent, step), stride)| {
+                    (extent, if extent == 1 { 0 } else { step * stride })
+                });
             gather(elements, walk(offset.sum(), axes))
         }
         View::Broadcast => {
             let added = output_shape.len() - shape.len();
             let repeated = core::iter::repeat_n(0, added);
             let own = strides(shape);
-            let own = own
-                .iter()
-                .zip(shape)
-                .map(|(&s, &extent)| if extent == 1 { 0 } else { s });
-            gather(
-                elements,
-                walk(0, output_shape.iter().copied().zip(repeated.chain(own))),
-            )
+            let own = own.iter().zip(shape).map(|(&s, &extent)| if extent == 1 { 0 } else { s });
+            gather(elements, walk(0, output_shape.iter().copied().zip(repeated.chain(own))))
         }
         View::Select { axis, indices } => {
             let inner = shape.iter().skip(axis + 1).product::<usize>();
@@ -84,9 +67,7 @@ pub fn apply<T: Copy>(
             elements
                 .chunks_exact(inner * extent)
                 .flat_map(|chunk| {
-                    indices
-                        .iter()
-                        .filter_map(move |i| chunk.get(i * inner..(i + 1) * inner))
+                    indices.iter().filter_map(move |i| chunk.get(i * inner..(i + 1) * inner))
                 })
                 .flatten()
                 .copied()
@@ -119,12 +100,7 @@ pub fn check(
     let &shape = only(node, input_shapes)?;
     let rank = |what, got: usize| match got == shape.len() {
         true => Ok(()),
-        false => Err(ModelError::Rank {
-            node: node.into(),
-            what,
-            expected: shape.len(),
-            got,
-        }),
+        false => Err(ModelError::Rank { node: node.into(), what, expected: shape.len(), got }),
     };
     match view {
         View::Concat { .. } => Ok(()),
@@ -150,10 +126,7 @@ pub fn check(
                     rank: shape.len(),
                 });
             }
-            let expected = perm
-                .iter()
-                .filter_map(|&axis| shape.get(axis).copied())
-                .collect();
+            let expected = perm.iter().filter_map(|&axis| shape.get(axis).copied()).collect();
             same_shape(node, "the output", expected, output_shape)
         }
         View::Slice { starts, steps } => {
@@ -163,10 +136,7 @@ pub fn check(
             let axes = shape.iter().zip(starts).zip(steps).zip(output_shape);
             for (axis, (((&extent, &start), &step), &indices)) in axes.enumerate() {
                 if step == 0 {
-                    return Err(ModelError::Zero {
-                        node: node.into(),
-                        what: "the slice's step",
-                    });
+                    return Err(ModelError::Zero { node: node.into(), what: "the slice's step" });
                 }
                 let start = start as i128;
                 let last = start + (indices as i128 - 1) * i128::from(step);
@@ -179,19 +149,15 @@ pub fn check(
             rank("the padding before", before.len())?;
             rank("the padding after", after.len())?;
             let padded = shape.iter().zip(before).zip(after);
-            let expected = padded
-                .map(|((&n, &b), &a)| n.saturating_add(b).saturating_add(a))
-                .collect();
+            let expected =
+                padded.map(|((&n, &b), &a)| n.saturating_add(b).saturating_add(a)).collect();
             same_shape(node, "the output", expected, output_shape)
         }
         View::Broadcast => {
             let added = output_shape.len().checked_sub(shape.len());
             let fits = added.is_some_and(|added| {
                 let kept = output_shape.iter().skip(added);
-                shape
-                    .iter()
-                    .zip(kept)
-                    .all(|(&from, &to)| from == 1 || from == to)
+                shape.iter().zip(kept).all(|(&from, &to)| from == 1 || from == to)
             });
             match fits {
                 true => Ok(()),
@@ -207,12 +173,7 @@ pub fn check(
             for &index in indices {
                 in_axis(node, *axis, extent, index as i128)?;
             }
-            same_shape(
-                node,
-                "the output",
-                with_extent(shape, *axis, indices.len()),
-                output_shape,
-            )
+            same_shape(node, "the output", with_extent(shape, *axis, indices.len()), output_shape)
         }
     }
 }
@@ -224,30 +185,16 @@ fn check_concat(
     output_shape: &[usize],
 ) -> Result<(), ModelError> {
     if input_shapes.is_empty() {
-        return Err(ModelError::InputArity {
-            node: node.into(),
-            expected: 1,
-            got: 0,
-        });
+        return Err(ModelError::InputArity { node: node.into(), expected: 1, got: 0 });
     }
     let mut total = 0usize;
     extent(node, output_shape, axis)?;
     for shape in input_shapes {
         let own = shape.get(axis).copied().unwrap_or(0);
-        same_shape(
-            node,
-            "a joined input",
-            with_extent(output_shape, axis, own),
-            shape,
-        )?;
+        same_shape(node, "a joined input", with_extent(output_shape, axis, own), shape)?;
         total = total.saturating_add(own);
     }
-    same_shape(
-        node,
-        "the output",
-        with_extent(output_shape, axis, total),
-        output_shape,
-    )
+    same_shape(node, "the output", with_extent(output_shape, axis, total), output_shape)
 }
 
 /// The error-or-nothing comparison of two shapes.
@@ -259,53 +206,31 @@ pub(crate) fn same_shape(
 ) -> Result<(), ModelError> {
     match expected == got {
         true => Ok(()),
-        false => Err(ModelError::Shape {
-            node: node.into(),
-            what,
-            expected,
-            got: got.into(),
-        }),
+        false => Err(ModelError::Shape { node: node.into(), what, expected, got: got.into() }),
     }
 }
 
 /// The extent of `axis`.
 pub(crate) fn extent(node: &str, shape: &[usize], axis: usize) -> Result<usize, ModelError> {
-    let missing = || ModelError::Axis {
-        node: node.into(),
-        axis,
-        rank: shape.len(),
-    };
+    let missing = || ModelError::Axis { node: node.into(), axis, rank: shape.len() };
     shape.get(axis).copied().ok_or_else(missing)
 }
 
 fn with_extent(shape: &[usize], axis: usize, extent: usize) -> Vec<usize> {
-    shape
-        .iter()
-        .enumerate()
-        .map(|(a, &old)| if a == axis { extent } else { old })
-        .collect()
+    shape.iter().enumerate().map(|(a, &old)| if a == axis { extent } else { old }).collect()
 }
 
 fn in_axis(node: &str, axis: usize, extent: usize, index: i128) -> Result<(), ModelError> {
     match (0..extent as i128).contains(&index) {
         true => Ok(()),
-        false => Err(ModelError::Index {
-            node: node.into(),
-            axis,
-            index,
-            extent,
-        }),
+        false => Err(ModelError::Index { node: node.into(), axis, index, extent }),
     }
 }
 
 fn only<'a, T>(node: &str, inputs: &'a [T]) -> Result<&'a T, ModelError> {
     match inputs {
         [input] => Ok(input),
-        _ => Err(ModelError::InputArity {
-            node: node.into(),
-            expected: 1,
-            got: inputs.len(),
-        }),
+        _ => Err(ModelError::InputArity { node: node.into(), expected: 1, got: inputs.len() }),
     }
 }
 
@@ -379,33 +304,17 @@ mod tests {
 
     #[test]
     fn reshape_keeps_order() {
-        assert_eq!(
-            run(&View::Reshape, &[(&[2, 3], &SIX)], &[3, 1, 2]),
-            Ok(SIX.to_vec())
-        );
+        assert_eq!(run(&View::Reshape, &[(&[2, 3], &SIX)], &[3, 1, 2]), Ok(SIX.to_vec()));
         assert_eq!(run(&View::Reshape, &[(&[1, 1], &[9])], &[]), Ok(vec![9]));
         let wrong = run(&View::Reshape, &[(&[2, 3], &SIX)], &[5]);
-        assert!(matches!(
-            wrong,
-            Err(ModelError::ElementCount {
-                expected: 6,
-                got: 5,
-                ..
-            })
-        ));
+        assert!(matches!(wrong, Err(ModelError::ElementCount { expected: 6, got: 5, .. })));
     }
 
     #[test]
     fn transpose_swaps() {
         let view = View::Transpose { perm: vec![1, 0] };
-        assert_eq!(
-            run(&view, &[(&[2, 3], &SIX)], &[3, 2]),
-            Ok(vec![0, 3, 1, 4, 2, 5])
-        );
-        assert!(matches!(
-            run(&view, &[(&[2, 3], &SIX)], &[2, 3]),
-            Err(ModelError::Shape { .. })
-        ));
+        assert_eq!(run(&view, &[(&[2, 3], &SIX)], &[3, 2]), Ok(vec![0, 3, 1, 4, 2, 5]));
+        assert!(matches!(run(&view, &[(&[2, 3], &SIX)], &[2, 3]), Err(ModelError::Shape { .. })));
         for perm in [vec![0, 0], vec![0], vec![0, 2], vec![0, 1, 2]] {
             let wrong = run(&View::Transpose { perm }, &[(&[2, 3], &SIX)], &[2, 3]);
             assert!(matches!(wrong, Err(ModelError::Permutation { .. })));
@@ -415,82 +324,41 @@ mod tests {
     #[test]
     fn slice_steps_both_ways() {
         let slice = |starts: [usize; 2], steps: [i64; 2], out: [usize; 2]| {
-            let view = View::Slice {
-                starts: starts.to_vec(),
-                steps: steps.to_vec(),
-            };
+            let view = View::Slice { starts: starts.to_vec(), steps: steps.to_vec() };
             run(&view, &[(&[2, 3], &SIX)], &out)
         };
         assert_eq!(slice([0, 0], [1, 2], [2, 2]), Ok(vec![0, 2, 3, 5]));
         assert_eq!(slice([1, 2], [-1, -1], [2, 3]), Ok(vec![5, 4, 3, 2, 1, 0]));
         assert_eq!(slice([1, 2], [i64::MIN, i64::MAX], [1, 1]), Ok(vec![5]));
-        assert!(matches!(
-            slice([0, 1], [1, 1], [2, 3]),
-            Err(ModelError::Index { index: 3, .. })
-        ));
-        assert!(matches!(
-            slice([0, 1], [1, -1], [2, 3]),
-            Err(ModelError::Index { index: -1, .. })
-        ));
-        assert!(matches!(
-            slice([2, 0], [1, 1], [1, 1]),
-            Err(ModelError::Index { axis: 0, .. })
-        ));
-        assert!(matches!(
-            slice([0, 0], [0, 1], [1, 1]),
-            Err(ModelError::Zero { .. })
-        ));
-        assert!(matches!(
-            slice([0, 0], [i64::MAX, 1], [2, 1]),
-            Err(ModelError::Index { .. })
-        ));
-        let short = View::Slice {
-            starts: vec![0],
-            steps: vec![1, 1],
-        };
-        assert!(matches!(
-            run(&short, &[(&[2, 3], &SIX)], &[2, 3]),
-            Err(ModelError::Rank { .. })
-        ));
+        assert!(matches!(slice([0, 1], [1, 1], [2, 3]), Err(ModelError::Index { index: 3, .. })));
+        assert!(matches!(slice([0, 1], [1, -1], [2, 3]), Err(ModelError::Index { index: -1, .. })));
+        assert!(matches!(slice([2, 0], [1, 1], [1, 1]), Err(ModelError::Index { axis: 0, .. })));
+        assert!(matches!(slice([0, 0], [0, 1], [1, 1]), Err(ModelError::Zero { .. })));
+        assert!(matches!(slice([0, 0], [i64::MAX, 1], [2, 1]), Err(ModelError::Index { .. })));
+        let short = View::Slice { starts: vec![0], steps: vec![1, 1] };
+        assert!(matches!(run(&short, &[(&[2, 3], &SIX)], &[2, 3]), Err(ModelError::Rank { .. })));
     }
 
     #[test]
     fn concat_joins() {
         let [a, b]: [(&[usize], &[i64]); 2] = [(&[2, 1], &[7, 8]), (&[2, 3], &SIX)];
         let view = View::Concat { axis: 1 };
-        assert_eq!(
-            run(&view, &[a, b], &[2, 4]),
-            Ok(vec![7, 0, 1, 2, 8, 3, 4, 5])
-        );
-        assert!(matches!(
-            run(&view, &[a, b], &[2, 5]),
-            Err(ModelError::Shape { .. })
-        ));
-        assert!(matches!(
-            run(&view, &[], &[2, 4]),
-            Err(ModelError::InputArity { .. })
-        ));
+        assert_eq!(run(&view, &[a, b], &[2, 4]), Ok(vec![7, 0, 1, 2, 8, 3, 4, 5]));
+        assert!(matches!(run(&view, &[a, b], &[2, 5]), Err(ModelError::Shape { .. })));
+        assert!(matches!(run(&view, &[], &[2, 4]), Err(ModelError::InputArity { .. })));
         assert!(matches!(
             run(&View::Concat { axis: 0 }, &[a, b], &[4, 3]),
             Err(ModelError::Shape { .. })
         ));
         assert!(matches!(
             run(&View::Concat { axis: 2 }, &[a, b], &[2, 4]),
-            Err(ModelError::Axis {
-                axis: 2,
-                rank: 2,
-                ..
-            })
+            Err(ModelError::Axis { axis: 2, rank: 2, .. })
         ));
     }
 
     #[test]
     fn pad_surrounds_and_calls_constant_per_element() {
-        let view = View::Pad {
-            before: vec![1, 0],
-            after: vec![0, 2],
-            value: -9,
-        };
+        let view = View::Pad { before: vec![1, 0], after: vec![0, 2], value: -9 };
         let mut calls = 0;
         let got = apply("pad", &view, &[(&[1, 2], &[1i64, 2])], &[2, 4], |v| {
             calls += 1;
@@ -498,17 +366,9 @@ mod tests {
         });
         assert_eq!(got, Ok(vec![-9, -9, -9, -9, 1, 2, -9, -9]));
         assert_eq!(calls, 6);
-        let huge = View::Pad {
-            before: vec![usize::MAX, 0],
-            after: vec![1, 0],
-            value: 0,
-        };
+        let huge = View::Pad { before: vec![usize::MAX, 0], after: vec![1, 0], value: 0 };
         assert!(run(&huge, &[(&[1, 2], &[1, 2])], &[2, 4]).is_err());
-        let scalar = View::Pad {
-            before: vec![],
-            after: vec![],
-            value: 0,
-        };
+        let scalar = View::Pad { before: vec![], after: vec![], value: 0 };
         assert_eq!(run(&scalar, &[(&[], &[3])], &[]), Ok(vec![3]));
     }
 
@@ -516,69 +376,32 @@ mod tests {
     fn broadcast_repeats() {
         let got = run(&View::Broadcast, &[(&[2, 1], &[7, 8])], &[2, 2, 3]);
         assert_eq!(got, Ok(vec![7, 7, 7, 8, 8, 8, 7, 7, 7, 8, 8, 8]));
-        assert_eq!(
-            run(&View::Broadcast, &[(&[], &[7])], &[3]),
-            Ok(vec![7, 7, 7])
-        );
+        assert_eq!(run(&View::Broadcast, &[(&[], &[7])], &[3]), Ok(vec![7, 7, 7]));
         for out in [&[3usize, 2][..], &[2], &[1, 2]] {
             let wrong = run(&View::Broadcast, &[(&[2, 1], &[7, 8])], out);
-            assert!(
-                matches!(wrong, Err(ModelError::Broadcast { .. })),
-                "{out:?}"
-            );
+            assert!(matches!(wrong, Err(ModelError::Broadcast { .. })), "{out:?}");
         }
     }
 
     #[test]
     fn select_gathers() {
-        let view = View::Select {
-            axis: 0,
-            indices: vec![1, 0, 1],
-        };
-        assert_eq!(
-            run(&view, &[(&[2, 3], &SIX)], &[3, 3]),
-            Ok(vec![3, 4, 5, 0, 1, 2, 3, 4, 5])
-        );
-        let view = View::Select {
-            axis: 1,
-            indices: vec![2],
-        };
+        let view = View::Select { axis: 0, indices: vec![1, 0, 1] };
+        assert_eq!(run(&view, &[(&[2, 3], &SIX)], &[3, 3]), Ok(vec![3, 4, 5, 0, 1, 2, 3, 4, 5]));
+        let view = View::Select { axis: 1, indices: vec![2] };
         assert_eq!(run(&view, &[(&[2, 3], &SIX)], &[2, 1]), Ok(vec![2, 5]));
-        let view = View::Select {
-            axis: 1,
-            indices: vec![3],
-        };
+        let view = View::Select { axis: 1, indices: vec![3] };
         assert!(matches!(
             run(&view, &[(&[2, 3], &SIX)], &[2, 1]),
-            Err(ModelError::Index {
-                axis: 1,
-                index: 3,
-                extent: 3,
-                ..
-            })
+            Err(ModelError::Index { axis: 1, index: 3, extent: 3, .. })
         ));
     }
 
     #[test]
     fn elements_must_fill_the_shape() {
         let short = run(&View::Reshape, &[(&[2, 3], &[1, 2])], &[6]);
-        assert!(matches!(
-            short,
-            Err(ModelError::ValueCount {
-                expected: 6,
-                got: 2,
-                ..
-            })
-        ));
+        assert!(matches!(short, Err(ModelError::ValueCount { expected: 6, got: 2, .. })));
         let two = run(&View::Reshape, &[(&[1], &[1]), (&[1], &[1])], &[1]);
-        assert!(matches!(
-            two,
-            Err(ModelError::InputArity {
-                expected: 1,
-                got: 2,
-                ..
-            })
-        ));
+        assert!(matches!(two, Err(ModelError::InputArity { expected: 1, got: 2, .. })));
     }
 
     proptest! {

@@ -25,10 +25,7 @@ impl Windows {
     fn with_capacity(outputs: usize, reads: usize) -> Self {
         let mut starts = Vec::with_capacity(outputs + 1);
         starts.push(0);
-        Self {
-            starts,
-            elements: Vec::with_capacity(reads),
-        }
+        Self { starts, elements: Vec::with_capacity(reads) }
     }
 
     fn close(&mut self) {
@@ -48,14 +45,9 @@ impl Windows {
 
     /// The windows in the row-major order of the outputs.
     pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
-        self.starts
-            .iter()
-            .zip(self.starts.iter().skip(1))
-            .map(|(&start, &end)| {
-                self.elements
-                    .get(start as usize..end as usize)
-                    .unwrap_or_default()
-            })
+        self.starts.iter().zip(self.starts.iter().skip(1)).map(|(&start, &end)| {
+            self.elements.get(start as usize..end as usize).unwrap_or_default()
+        })
     }
 }
 
@@ -82,9 +74,7 @@ pub fn pool_windows(
                 for row in rows.clone().step_by(axes.steps[0]) {
                     let start = (plane * axes.height + row) * axes.width;
                     let reads = columns.clone().step_by(axes.steps[1]);
-                    windows
-                        .elements
-                        .extend(reads.map(|column| (start + column) as u32));
+                    windows.elements.extend(reads.map(|column| (start + column) as u32));
                 }
                 windows.close();
             }
@@ -108,10 +98,7 @@ pub fn pool_sizes(
         let sizes = || list.iter().map(|range| range.len().div_ceil(step));
         (sizes().min().unwrap_or(0), sizes().max().unwrap_or(0))
     };
-    let (rows, columns) = (
-        sizes(&axes.rows, axes.steps[0]),
-        sizes(&axes.columns, axes.steps[1]),
-    );
+    let (rows, columns) = (sizes(&axes.rows, axes.steps[0]), sizes(&axes.columns, axes.steps[1]));
     Ok((rows.0 * columns.0, rows.1 * columns.1))
 }
 
@@ -137,12 +124,7 @@ impl PoolAxes {
     ) -> Result<Self, ModelError> {
         count(node, input_shape)?;
         count(node, output_shape)?;
-        let rank = |what, got| ModelError::Rank {
-            node: node.into(),
-            what,
-            expected: 4,
-            got,
-        };
+        let rank = |what, got| ModelError::Rank { node: node.into(), what, expected: 4, got };
         let &[batch, channels, height, width] = input_shape else {
             return Err(rank("the pooled input", input_shape.len()));
         };
@@ -173,30 +155,17 @@ impl PoolAxes {
         };
         let (rows, columns) = (vertical.spans(node)?, horizontal.spans(node)?);
         let total = |spans: &[Indices<usize>], step: usize| {
-            spans
-                .iter()
-                .map(|span| span.len().div_ceil(step) as u128)
-                .sum::<u128>()
+            spans.iter().map(|span| span.len().div_ceil(step) as u128).sum::<u128>()
         };
         let planes = batch * channels;
         let reads = planes as u128 * total(&rows, dilation[0]) * total(&columns, dilation[1]);
-        let reads = usize::try_from(reads)
-            .ok()
-            .filter(|&reads| reads <= MAX_ELEMENTS);
+        let reads = usize::try_from(reads).ok().filter(|&reads| reads <= MAX_ELEMENTS);
         let reads = reads.ok_or_else(|| ModelError::TooLarge {
             name: node.into(),
             shape: [batch, channels, out_height, out_width, kernel[0], kernel[1]].to_vec(),
             limit: MAX_ELEMENTS,
         })?;
-        Ok(Self {
-            planes,
-            height,
-            width,
-            rows,
-            columns,
-            steps: dilation,
-            reads,
-        })
+        Ok(Self { planes, height, width, rows, columns, steps: dilation, reads })
     }
 }
 
@@ -220,20 +189,11 @@ impl Axis {
             (self.dilation, "the dilation"),
         ];
         if let Some((_, what)) = named.into_iter().find(|(value, _)| *value == 0) {
-            return Err(ModelError::Zero {
-                node: node.into(),
-                what,
-            });
+            return Err(ModelError::Zero { node: node.into(), what });
         }
-        let [extent, kernel, stride, dilation, before, after] = [
-            self.extent,
-            self.kernel,
-            self.stride,
-            self.dilation,
-            self.pads.0,
-            self.pads.1,
-        ]
-        .map(|value| value as i128);
+        let [extent, kernel, stride, dilation, before, after] =
+            [self.extent, self.kernel, self.stride, self.dilation, self.pads.0, self.pads.1]
+                .map(|value| value as i128);
         let reach = dilation.saturating_mul(kernel - 1);
         let slack = (extent + before + after - 1).saturating_sub(reach);
         let full = if slack < 0 { 0 } else { slack / stride + 1 };
@@ -249,20 +209,12 @@ impl Axis {
             .map(|index| {
                 let first = index as i128 * stride - before;
                 // Smallest u with first + u*dilation >= 0, and the end of the window or input.
-                let skipped = if first >= 0 {
-                    0
-                } else {
-                    (-first + dilation - 1) / dilation
-                };
+                let skipped = if first >= 0 { 0 } else { (-first + dilation - 1) / dilation };
                 let start = first + skipped * dilation;
                 let end = first.saturating_add(reach).saturating_add(1).min(extent);
                 match (usize::try_from(start), usize::try_from(end)) {
                     (Ok(start), Ok(end)) if start < end => Ok(start..end),
-                    _ => Err(ModelError::EmptyWindow {
-                        node: node.into(),
-                        axis: self.axis,
-                        index,
-                    }),
+                    _ => Err(ModelError::EmptyWindow { node: node.into(), axis: self.axis, index }),
                 }
             })
             .collect()
@@ -282,13 +234,7 @@ pub fn reduce_windows(
     output_shape: &[usize],
 ) -> Result<Windows, ModelError> {
     let size = reduce_size(node, reduce, input_shape, output_shape)?;
-    let axes = || {
-        input_shape
-            .iter()
-            .copied()
-            .zip(strides(input_shape))
-            .enumerate()
-    };
+    let axes = || input_shape.iter().copied().zip(strides(input_shape)).enumerate();
     let pick = |reduced: bool| {
         axes()
             .filter(move |(axis, _)| reduce.axes.contains(axis) == reduced)
@@ -298,9 +244,7 @@ pub fn reduce_windows(
     let inside: Vec<i64> = walk(0, pick(true)).collect();
     let mut windows = Windows::with_capacity(reads / size, reads);
     for base in walk(0, pick(false)) {
-        windows
-            .elements
-            .extend(inside.iter().map(|offset| (base + offset) as u32));
+        windows.elements.extend(inside.iter().map(|offset| (base + offset) as u32));
         windows.close();
     }
     Ok(windows)
@@ -326,22 +270,11 @@ pub fn reduce_size(
             break;
         }
     }
-    if !reduce
-        .axes
-        .iter()
-        .zip(reduce.axes.iter().skip(1))
-        .all(|(a, b)| a < b)
-    {
-        return Err(ModelError::AxisOrder {
-            node: node.into(),
-            axes: reduce.axes.clone(),
-        });
+    if !reduce.axes.iter().zip(reduce.axes.iter().skip(1)).all(|(a, b)| a < b) {
+        return Err(ModelError::AxisOrder { node: node.into(), axes: reduce.axes.clone() });
     }
     if matches!(reduce.kind, ReduceKind::ArgMax { .. }) && reduce.axes.len() != 1 {
-        return Err(ModelError::ArgMaxAxes {
-            node: node.into(),
-            got: reduce.axes.len(),
-        });
+        return Err(ModelError::ArgMaxAxes { node: node.into(), got: reduce.axes.len() });
     }
     let expected = elements / size;
     match expected == got {
@@ -368,13 +301,7 @@ mod tests {
         dilation: [usize; 2],
         pads: [usize; 4],
     ) -> Pool {
-        Pool {
-            kind: PoolKind::Max,
-            kernel,
-            stride,
-            dilation,
-            pads,
-        }
+        Pool { kind: PoolKind::Max, kernel, stride, dilation, pads }
     }
 
     fn lists(windows: &Windows) -> Vec<Vec<u32>> {
@@ -394,34 +321,14 @@ mod tests {
         let p = pool([2, 1], [2, 1], [1, 1], [0; 4]);
         let ceil = pool_windows("p", &p, &[1, 1, 3, 1], &[1, 1, 2, 1]).unwrap();
         assert_eq!(lists(&ceil), vec![vec![0, 1], vec![2]]);
-        assert_eq!(
-            pool_sizes("p", &p, &[1, 1, 3, 1], &[1, 1, 2, 1]),
-            Ok((1, 2))
-        );
+        assert_eq!(pool_sizes("p", &p, &[1, 1, 3, 1], &[1, 1, 2, 1]), Ok((1, 2)));
         let beyond = pool_windows("p", &p, &[1, 1, 3, 1], &[1, 1, 3, 1]);
-        assert!(matches!(
-            beyond,
-            Err(ModelError::EmptyWindow {
-                axis: 2,
-                index: 2,
-                ..
-            })
-        ));
+        assert!(matches!(beyond, Err(ModelError::EmptyWindow { axis: 2, index: 2, .. })));
         let few = pool_windows("p", &p, &[1, 1, 4, 1], &[1, 1, 1, 1]);
-        assert!(matches!(
-            few,
-            Err(ModelError::WindowCount {
-                expected: 2,
-                got: 1,
-                ..
-            })
-        ));
+        assert!(matches!(few, Err(ModelError::WindowCount { expected: 2, got: 1, .. })));
         let p = pool([1, 1], [1, 1], [1, 1], [1, 0, 0, 0]);
         let padding = pool_windows("p", &p, &[1, 1, 3, 1], &[1, 1, 4, 1]);
-        assert!(matches!(
-            padding,
-            Err(ModelError::EmptyWindow { index: 0, .. })
-        ));
+        assert!(matches!(padding, Err(ModelError::EmptyWindow { index: 0, .. })));
         // A dilated window may jump over the whole input.
         let p = pool([2, 1], [1, 1], [4, 1], [2, 0, 2, 0]);
         let jump = pool_windows("p", &p, &[1, 1, 1, 1], &[1, 1, 1, 1]);
@@ -441,26 +348,12 @@ mod tests {
         }
         // One tap on the far padding, the next on the first element.
         let p = pool([max; 2], [max; 2], [max; 2], [max; 4]);
-        assert_eq!(
-            pool_windows("p", &p, shapes.0, shapes.1).unwrap().elements,
-            vec![0]
-        );
+        assert_eq!(pool_windows("p", &p, shapes.0, shapes.1).unwrap().elements, vec![0]);
         let p = pool([max; 2], [1; 2], [1; 2], [0; 4]);
-        assert_eq!(
-            pool_windows("p", &p, shapes.0, shapes.1)
-                .unwrap()
-                .elements
-                .len(),
-            9
-        );
+        assert_eq!(pool_windows("p", &p, shapes.0, shapes.1).unwrap().elements.len(), 9);
         let big = pool_windows(
             "p",
-            &pool(
-                [1 << 14; 2],
-                [1; 2],
-                [1; 2],
-                [1 << 13, 1 << 13, 1 << 13, 1 << 13],
-            ),
+            &pool([1 << 14; 2], [1; 2], [1; 2], [1 << 13, 1 << 13, 1 << 13, 1 << 13]),
             &[1, 1, 1 << 12, 1 << 12],
             &[1, 1, (1 << 12) + 1, (1 << 12) + 1],
         );
@@ -469,10 +362,7 @@ mod tests {
 
     #[test]
     fn reductions() {
-        let reduce = |axes: &[usize], kind| Reduce {
-            kind,
-            axes: axes.to_vec(),
-        };
+        let reduce = |axes: &[usize], kind| Reduce { kind, axes: axes.to_vec() };
         let sum = |axes: &[usize], out: &[usize]| {
             reduce_windows("r", &reduce(axes, ReduceKind::Sum), &[2, 3, 2], out)
         };
@@ -481,22 +371,10 @@ mod tests {
         assert_eq!(lists(&sum(&[0, 2], &[3]).unwrap())[0], vec![0, 1, 6, 7]);
         assert_eq!(sum(&[], &[12]).unwrap().len(), 12);
         assert_eq!(sum(&[0, 1, 2], &[]).unwrap().elements.len(), 12);
-        assert!(matches!(
-            sum(&[1], &[2, 3]),
-            Err(ModelError::ElementCount { expected: 4, .. })
-        ));
-        assert!(matches!(
-            sum(&[3], &[2]),
-            Err(ModelError::Axis { axis: 3, .. })
-        ));
-        assert!(matches!(
-            sum(&[1, 0], &[2]),
-            Err(ModelError::AxisOrder { .. })
-        ));
-        assert!(matches!(
-            sum(&[1; 99], &[2]),
-            Err(ModelError::AxisOrder { .. })
-        ));
+        assert!(matches!(sum(&[1], &[2, 3]), Err(ModelError::ElementCount { expected: 4, .. })));
+        assert!(matches!(sum(&[3], &[2]), Err(ModelError::Axis { axis: 3, .. })));
+        assert!(matches!(sum(&[1, 0], &[2]), Err(ModelError::AxisOrder { .. })));
+        assert!(matches!(sum(&[1; 99], &[2]), Err(ModelError::AxisOrder { .. })));
         let arg = reduce(&[0, 1], ReduceKind::ArgMax { last: false });
         let two = reduce_windows("r", &arg, &[2, 3], &[]);
         assert!(matches!(two, Err(ModelError::ArgMaxAxes { got: 2, .. })));

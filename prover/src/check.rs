@@ -54,7 +54,10 @@ impl fmt::Display for Violation {
                 write!(f, "chip '{chip}', row {row}: '{name}' does not hold")
             }
             Self::Lookup { chip, row, excess } => {
-                write!(f, "chip '{chip}', row {row}: a looked-up tuple is {excess} times too often used")
+                write!(
+                    f,
+                    "chip '{chip}', row {row}: a looked-up tuple is {excess} times too often used"
+                )
             }
         }
     }
@@ -152,11 +155,8 @@ fn table_columns<'a>(
 impl OwnedWitness {
     /// Every violation: constraints on all rows, and lookups.
     pub fn violations(&self, prepared: &Prepared) -> Vec<Violation> {
-        let witness = Witness {
-            values: &self.values,
-            evaluations: &self.evaluations,
-            sums: &self.sums,
-        };
+        let witness =
+            Witness { values: &self.values, evaluations: &self.evaluations, sums: &self.sums };
         let mut found = rows(prepared, &witness, &self.challenges, &self.claims);
         found.extend(lookups(prepared, &witness, &self.challenges, &self.public));
         found
@@ -283,7 +283,11 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn extension(columns: &[impl std::borrow::Borrow<BaseColumn>], column: usize, at: usize) -> QM31 {
+    fn extension(
+        columns: &[impl std::borrow::Borrow<BaseColumn>],
+        column: usize,
+        at: usize,
+    ) -> QM31 {
         let coordinate = |i: usize| columns[4 * column + i].borrow().at(at);
         QM31::from_m31_array(std::array::from_fn(coordinate))
     }

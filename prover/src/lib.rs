@@ -8,7 +8,7 @@
 //! | [`witness`] | the values and evaluations of each chip |
 //! | [`sums`] | lookup and running sums |
 //! | [`domain`] | the constraints on the evaluation domain |
-//! | [`prove`] | the prover, step by step |
+//! | [`mod@prove`] | the prover, step by step |
 //! | [`opening`] | composition, openings, low-degree test |
 //! | [`check`] | constraints and lookups row by row, with names |
 

@@ -3,8 +3,8 @@
 use crate::check::{self, Witness};
 use crate::domain::{ChipProver, PackedChallenges};
 use crate::error::ProveError;
-use crate::opening::open;
 use crate::memory::{execute, fill, Execution};
+use crate::opening::open;
 use crate::prepared::Prepared;
 use crate::sums::{sums, TableColumns};
 use crate::trace::Evaluation;
@@ -34,7 +34,11 @@ pub struct Proven {
 }
 
 /// Values of the public tensors, inference after inference.
-pub fn public_values(graph: &Graph, public: &[PublicTensor], execution: &Execution) -> Vec<Vec<i32>> {
+pub fn public_values(
+    graph: &Graph,
+    public: &[PublicTensor],
+    execution: &Execution,
+) -> Vec<Vec<i32>> {
     let find = |tensor: &PublicTensor| {
         let ids = if tensor.input { &graph.inputs } else { &graph.outputs };
         ids.iter().copied().find(|id| graph.tensors[*id].name == tensor.name)
@@ -61,9 +65,8 @@ pub fn prove(prepared: &Prepared, inputs: &[Vec<Vec<i64>>]) -> Result<Proven, Pr
     let graph = &prepared.package.graph;
     let execution = execute(graph, inputs)?;
     let proof = prove_execution(prepared, &execution)?;
-    let outputs = execution.0.iter().map(|run| {
-        graph.outputs.iter().map(|id| run[*id].clone()).collect()
-    });
+    let outputs =
+        execution.0.iter().map(|run| graph.outputs.iter().map(|id| run[*id].clone()).collect());
     Ok(Proven { proof, outputs: outputs.collect() })
 }
 
@@ -126,7 +129,9 @@ fn prove_execution(prepared: &Prepared, execution: &Execution) -> Result<Proof, 
         let weights = instance.shape().weights;
         let table = TableColumns {
             program: indices[i].iter().map(|index| &prepared.program_columns[*index]).collect(),
-            weights: prepared.weights_columns[first_weight..first_weight + weights].iter().collect(),
+            weights: prepared.weights_columns[first_weight..first_weight + weights]
+                .iter()
+                .collect(),
             values: values[i].iter().collect(),
             evaluations: evaluations[i].iter().collect(),
         };

@@ -26,8 +26,13 @@ pub struct Placement {
 impl Placement {
     /// For tables of `2^log_size` rows, the first `reserved` of them reserved.
     pub fn new(log_size: u32, reserved: usize) -> Self {
-        let place = |row| bit_reverse_index(coset_index_to_circle_domain_index(row, log_size), log_size);
-        Self { log_size, reserved, index: (0..1 << log_size).map(|row| place(row) as u32).collect() }
+        let place =
+            |row| bit_reverse_index(coset_index_to_circle_domain_index(row, log_size), log_size);
+        Self {
+            log_size,
+            reserved,
+            index: (0..1 << log_size).map(|row| place(row) as u32).collect(),
+        }
     }
 
     /// Where row `row` is stored.

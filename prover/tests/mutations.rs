@@ -51,13 +51,21 @@ fn every_column_of_every_chip_is_constrained() {
     names.sort_unstable();
     names.dedup();
     let all = [
-        "binary", "field", "horner", "input", "maximum", "parameters", "table", "unary", "weights",
+        "binary",
+        "field",
+        "horner",
+        "input",
+        "maximum",
+        "parameters",
+        "table",
+        "unary",
+        "weights",
     ];
     assert_eq!(names, all, "the test graph uses every chip");
 
     let shape = honest();
-    for table in 0..instances.len() {
-        let chip = instances[table].chip.name();
+    for (table, instance) in instances.iter().enumerate() {
+        let chip = instance.chip.name();
         let rows = prepared.program.tables[table].used;
         for column in 0..shape.values[table].len() {
             for row in [0, rows / 3, rows - 1] {
@@ -187,9 +195,8 @@ fn flipped_and_cut_bytes_are_refused() {
     let (prepared, proven) = proven();
     let key = &prepared.package.key;
     let bytes = proven.proof.to_bytes();
-    let accepts = |bytes: &[u8]| {
-        Proof::from_bytes(bytes, key).is_ok_and(|proof| verify(key, &proof).is_ok())
-    };
+    let accepts =
+        |bytes: &[u8]| Proof::from_bytes(bytes, key).is_ok_and(|proof| verify(key, &proof).is_ok());
     assert!(accepts(&bytes));
     for at in (0..bytes.len()).step_by(97).chain(0..64).chain(bytes.len() - 64..bytes.len()) {
         let mut changed = bytes.clone();
@@ -232,7 +239,8 @@ fn another_model_does_not_fit_the_key() {
 fn every_field_of_a_key_is_bound() {
     let (prepared, proven) = proven();
     let key = &prepared.package.key;
-    let changes: [(&str, &dyn Fn(&mut Key)); 9] = [
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut Key));
+    let changes: [Change<'_>; 9] = [
         ("name", &|k| k.name.push('x')),
         ("preset", &|k| k.preset = Preset::Fast),
         ("hiding", &|k| k.hiding = !k.hiding),

@@ -269,10 +269,22 @@ mod tests {
     };
 
     // Fixed here, so that tuning a preset leaves the values computed by hand alone.
-    const FAST: Parameters =
-        Parameters { log_blowup: 1, queries: 80, pow_bits: 16, opening_pow_bits: 0, fold_step: 4, log_last_layer: 5 };
-    const COMPACT: Parameters =
-        Parameters { log_blowup: 4, queries: 19, pow_bits: 20, opening_pow_bits: 0, fold_step: 4, log_last_layer: 5 };
+    const FAST: Parameters = Parameters {
+        log_blowup: 1,
+        queries: 80,
+        pow_bits: 16,
+        opening_pow_bits: 0,
+        fold_step: 4,
+        log_last_layer: 5,
+    };
+    const COMPACT: Parameters = Parameters {
+        log_blowup: 4,
+        queries: 19,
+        pow_bits: 20,
+        opening_pow_bits: 0,
+        fold_step: 4,
+        log_last_layer: 5,
+    };
 
     fn bits(bits: &Bits) -> Vec<u32> {
         bits.sources.iter().map(|(_, bits)| *bits).collect()
@@ -375,7 +387,9 @@ mod tests {
             }
             let nothing =
                 Sizes { log_height: 0, columns: 0, constraints: 0, lookups: 0, degree_in_t_r: 0 };
-            assert!(account(&preset.parameters(nothing.log_height), &nothing).conjectured.total <= 99);
+            assert!(
+                account(&preset.parameters(nothing.log_height), &nothing).conjectured.total <= 99
+            );
         }
     }
 

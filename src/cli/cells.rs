@@ -190,36 +190,29 @@ pub fn totals(layout: &Layout, rows: &[Row]) -> Value {
     result
 }
 
+/// What is used is shown where it is known.
 pub fn table(rows: &[Row]) -> String {
     let count = |n: usize| text::count(n as u64);
     let lines = rows.iter().map(|row| {
-        let [weights, values, evaluations, sums] = row.columns();
-        let or_dash = |n: Option<usize>| n.map_or_else(|| "-".to_string(), count);
-        let program = row.instance.shape().program;
-        let mut line =
-            vec![row.instance.chip.name().to_string(), row.instance.chip.width().to_string()];
-        line.push(format!("2^{}", row.instance.log_size));
-        line.push(or_dash(row.used.map(|used| used.rows)));
-        line.extend([program, weights, values, evaluations, sums].map(|n| n.to_string()));
+        let shape = row.instance.shape();
+        let mut line = vec![
+            row.instance.chip.name().to_string(),
+            row.instance.chip.width().to_string(),
+            format!("2^{}", row.instance.log_size),
+            shape.program.to_string(),
+        ];
+        line.extend(row.columns().map(|n| n.to_string()));
         line.push(count(row.cells()));
-        line.push(or_dash(row.used.map(|used| used.weights)));
-        line.push(or_dash(row.used.map(|used| used.written + used.read)));
+        if let Some(used) = row.used {
+            line.extend([used.rows, used.weights, used.written + used.read].map(count));
+        }
         line
     });
-    let header = [
-        "chip",
-        "width",
-        "rows",
-        "used",
-        "program",
-        "weights",
-        "values",
-        "evals",
-        "sums",
-        "cells",
-        "weights",
-        "activations",
-    ];
+    let mut header =
+        vec!["chip", "width", "rows", "program", "weights", "values", "evals", "sums", "cells"];
+    if rows.iter().any(|row| row.used.is_some()) {
+        header.extend(["used rows", "used weights", "activations"]);
+    }
     text::table(&header, &lines.collect::<Vec<_>>())
 }
 

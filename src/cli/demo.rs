@@ -86,9 +86,9 @@ pub fn command(_: &Arguments, ui: &Ui) -> Result<Value> {
         bits::line(&fast.key),
         bits::line(&compact.key)
     ));
-    ui.say("Shown: a false score has no proof, so the score is the committed network's. Not shown: that the");
-    ui.say("network is fair or its input true. And the proofs are not zero-knowledge in this version: they");
-    ui.say("do not print weights and input, but they leak about them. See SECURITY.md.");
+    ui.say("Shown: the score is what the committed network gives, up to the security above. Not shown: that");
+    ui.say("the network is fair, or its input true. And the proofs are not zero-knowledge in this version:");
+    ui.say("they do not print weights and input, but they leak about them. See SECURITY.md.");
 
     let cheats: Vec<Value> = attempts
         .iter()

@@ -6,11 +6,11 @@
 
 use crate::bytes::{check_header, header, Reader};
 use crate::error::{FormatError, VerifyError};
+use crate::proof::COMPOSITION_COLUMNS;
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 use stwo::core::fri::FriConfig;
 use stwo::core::pcs::PcsConfig;
-use crate::proof::COMPOSITION_COLUMNS;
 use veristar_air::chips::{Chip, Constraints};
 use veristar_air::program::Layout;
 use veristar_air::survey::survey;
@@ -93,7 +93,8 @@ impl Key {
         let tables = self.layout.instances.iter().map(|i| (survey(&i.chip), 1u64 << i.log_size));
         let mut sizes = Sizes {
             log_height: self.layout.log_height(),
-            columns: self.layout.program_columns().log_sizes.len() as u64 + COMPOSITION_COLUMNS as u64,
+            columns: self.layout.program_columns().log_sizes.len() as u64
+                + COMPOSITION_COLUMNS as u64,
             constraints: 0,
             lookups: self.layout.public.iter().map(|t| t.addresses.len() as u64).sum(),
             degree_in_t_r: 0,
@@ -151,8 +152,14 @@ impl Key {
         )?;
         let mut lookups = 0u64;
         for instance in &layout.instances {
-            sound(limit::LOG_SIZE.contains(&instance.log_size), "a table's height is out of range")?;
-            sound(limit::WIDTH.contains(&instance.chip.width()), "a table's width is out of range")?;
+            sound(
+                limit::LOG_SIZE.contains(&instance.log_size),
+                "a table's height is out of range",
+            )?;
+            sound(
+                limit::WIDTH.contains(&instance.chip.width()),
+                "a table's width is out of range",
+            )?;
             sound(layout.reserved < 1 << instance.log_size, "a table has no active row")?;
             let rows = 1u64 << instance.log_size;
             lookups = lookups.saturating_add(rows * instance.chip.shape().lookups as u64);

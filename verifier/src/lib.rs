@@ -6,7 +6,7 @@
 //! | [`proof`] | what a proof holds, and its bytes |
 //! | [`challenges`] | challenges, and constraints at the out-of-domain point |
 //! | [`component`] | a chip as stwo sees it |
-//! | [`verify`] | the checks, in order |
+//! | [`mod@verify`] | the checks, in order |
 #![no_std]
 #![cfg_attr(
     not(test),

@@ -152,8 +152,12 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
     if !fits {
         return Err(VerifyError::Shape);
     }
-    let at_point =
-        tables.eval_composition_polynomial_at_point(point, &samples, random_coefficient, log_degree);
+    let at_point = tables.eval_composition_polynomial_at_point(
+        point,
+        &samples,
+        random_coefficient,
+        log_degree,
+    );
     if composition_at(&proof.samples, point, log_degree) != Some(at_point) {
         return Err(VerifyError::Constraints);
     }
@@ -168,13 +172,9 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
     let coefficients = 1 << config.fri_config.log_last_layer_degree_bound;
     let fri_proof = proof.fri(coefficients).ok_or(VerifyError::Shape)?;
     let bound = CirclePolyDegreeBound::new(log_degree);
-    let mut fri = FriVerifier::<Blake2sMerkleChannel>::commit(
-        channel,
-        config.fri_config,
-        fri_proof,
-        bound,
-    )
-    .map_err(|error| VerifyError::LowDegree(error.to_string()))?;
+    let mut fri =
+        FriVerifier::<Blake2sMerkleChannel>::commit(channel, config.fri_config, fri_proof, bound)
+            .map_err(|error| VerifyError::LowDegree(error.to_string()))?;
     if !channel.verify_pow_nonce(config.pow_bits, proof.nonce) {
         return Err(VerifyError::ProofOfWork);
     }
@@ -203,9 +203,7 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
             _ => positions.clone(),
         };
         let path = MerkleDecommitmentLifted { hash_witness: path.clone() };
-        verifier
-            .verify(&at, columns.clone(), path)
-            .map_err(|_| VerifyError::Opening { tree })?;
+        verifier.verify(&at, columns.clone(), path).map_err(|_| VerifyError::Opening { tree })?;
     }
     let samples = points.zip_cols(samples).map_cols(|(points, values)| {
         let pairs = points.into_iter().zip(values);

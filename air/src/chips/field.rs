@@ -31,14 +31,7 @@ impl Field {
 
 impl Constraints for Field {
     fn shape(&self) -> Shape {
-        Shape {
-            program: SHARED + 6,
-            weights: 0,
-            values: 0,
-            evaluations: 4,
-            lookups: 4,
-            term: true,
-        }
+        Shape { program: SHARED + 6, weights: 0, values: 0, evaluations: 4, lookups: 4, term: true }
     }
 
     fn constrain<V: Evaluator>(&self, v: &mut V) {

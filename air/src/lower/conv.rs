@@ -89,9 +89,8 @@ impl Axis {
         let longest = self.output + shift;
         let fits = |length: usize| {
             (0..self.kernel).map(|u| self.split(u)).all(|(a, shift)| {
-                (length..self.output + shift).all(|i| {
-                    self.source(a, i).is_none() && self.source(a, i - length).is_none()
-                })
+                (length..self.output + shift)
+                    .all(|i| self.source(a, i).is_none() && self.source(a, i - length).is_none())
             })
         };
         (self.output..longest).find(|length| fits(*length)).unwrap_or(longest)
@@ -178,7 +177,8 @@ impl Lowering<'_> {
         conv: &Conv2d,
     ) -> Result<(), AirError> {
         let [x] = node.inputs.as_slice() else { return Err(inconsistent(node)) };
-        let shape = &self.graph.parameters.get(conv.weight).ok_or_else(|| inconsistent(node))?.shape;
+        let shape =
+            &self.graph.parameters.get(conv.weight).ok_or_else(|| inconsistent(node))?.shape;
         let [outputs_n, channels, kh, kw] = *shape.as_slice() else {
             return Err(inconsistent(node));
         };

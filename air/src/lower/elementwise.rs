@@ -5,6 +5,15 @@ use crate::builder::{BinaryKind, UnaryKind};
 use crate::error::AirError;
 use veristar_model::{Coefficients, Node, TableId};
 
+/// The program column holds the offset with the rounding half added: it must fit.
+fn rounded(node: &Node, offset: i32, shift: u32) -> Result<(), AirError> {
+    let fits = offset.checked_add(crate::pack::half(shift)).is_some();
+    fits.then_some(()).ok_or_else(|| AirError::Unsupported {
+        node: node.name.clone(),
+        what: "its offset leaves the 32-bit range when rounded: use a coarser scale".into(),
+    })
+}
+
 impl Lowering<'_> {
     pub(super) fn unary(
         &mut self,
@@ -26,6 +35,7 @@ impl Lowering<'_> {
                 shift: u32::try_from(shift.at(i % n)).map_err(|_| inconsistent(node))?,
                 function,
             };
+            rounded(node, kind.offset, kind.shift)?;
             self.builder.ranges.insert(kind.shift);
             self.builder.unary.entry(kind).or_default().push([argument, result]);
         }
@@ -43,6 +53,7 @@ impl Lowering<'_> {
         let out = self.own(node.output)?;
         let function = self.builder.function(table);
         let kind = BinaryKind { alpha, beta, gamma, delta, shift, function };
+        rounded(node, delta, shift)?;
         self.builder.ranges.insert(shift);
         let left = self.addresses_of(*a)?.to_vec();
         let right = self.addresses_of(*b)?.to_vec();

@@ -31,12 +31,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn sums(
-        &mut self,
-        node: &Node,
-        x: usize,
-        windows: &window::Windows,
-    ) -> Result<(), AirError> {
+    fn sums(&mut self, node: &Node, x: usize, windows: &window::Windows) -> Result<(), AirError> {
         let n = self.tensor(x)?.len();
         let mut result = self.own(node.output)?;
         let addresses = self.addresses_of(x)?.to_vec();
@@ -69,7 +64,9 @@ impl Lowering<'_> {
         let Some(bits) = (1..=GAP_BITS).find(|b| span < 1 << b) else {
             return Err(AirError::Unsupported {
                 node: node.name.clone(),
-                what: format!("a maximum needs elements of at most {GAP_BITS} bits: requantise them first"),
+                what: format!(
+                    "a maximum needs elements of at most {GAP_BITS} bits: requantise them first"
+                ),
             });
         };
         self.builder.ranges.insert(bits);

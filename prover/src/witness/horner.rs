@@ -45,7 +45,7 @@ pub(super) fn evaluations(
                 } else {
                     &zeros
                 };
-                acc = acc * powers[width];
+                acc *= powers[width];
                 for j in 0..width {
                     let address = cell(table, Horner::address(j), row);
                     acc += powers[width - 1 - j] * m31(memory[address as usize]);

@@ -34,10 +34,9 @@ pub(super) fn values(
         for row in 0..table.rows {
             let at = |column| cell(table, column, row);
             let x = context.memory[at(Unary::argument(j)) as usize];
-            let accumulator = i64::from(at(Unary::MULTIPLIER)) * i64::from(x)
-                + i64::from(at(Unary::OFFSET));
-            let [q, rem, out] =
-                shift(context, accumulator, at(Unary::SHIFT), at(Unary::FUNCTION))?;
+            let accumulator =
+                i64::from(at(Unary::MULTIPLIER)) * i64::from(x) + i64::from(at(Unary::OFFSET));
+            let [q, rem, out] = shift(context, accumulator, at(Unary::SHIFT), at(Unary::FUNCTION))?;
             for (column, value) in columns.iter_mut().zip([x, q, rem, out]) {
                 column.push(m31(value));
             }

@@ -1,5 +1,5 @@
 //! Small graphs with seeded random parameters, built in code.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::too_many_arguments)]
 
 use std::collections::BTreeSet;
 use veristar_model::{
@@ -131,8 +131,7 @@ impl GraphBuilder {
     pub fn pool(&mut self, x: TensorId, kind: PoolKind, k: usize, s: usize) -> TensorId {
         let [n, c, h, w] = *self.graph.tensors[x].shape.as_slice() else { panic!("rank") };
         let shape = [n, c, (h - k) / s + 1, (w - k) / s + 1];
-        let pool =
-            Pool { kind, kernel: [k, k], stride: [s, s], dilation: [1, 1], pads: [0; 4] };
+        let pool = Pool { kind, kernel: [k, k], stride: [s, s], dilation: [1, 1], pads: [0; 4] };
         self.node(Op::Pool(pool), &[x], &shape)
     }
 
