@@ -23,6 +23,23 @@ timed() {
     times+=("$(printf '%-8s %5d s' "$name" $((SECONDS - start)))")
 }
 
+# Sets VENV to a Python environment with a requirements file installed: one in the user's cache directory,
+# else one in target/. What is there already is only a head start; pip has the last word.
+make_venv() {
+    local requirements=$1 cache="${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/veristar"
+    command -v python3 >/dev/null || fail "python3 is missing"
+    mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || cache="${CARGO_TARGET_DIR:-target}"
+    VENV="$cache/venv-$(python3 - "$requirements" <<'END'
+import hashlib, pathlib, sys
+print(hashlib.sha256(f"{sys.version}{sys.prefix}{pathlib.Path(sys.argv[1]).read_text()}".encode()).hexdigest()[:16])
+END
+    )"
+    local pip=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements")
+    [ -x "$VENV/bin/python" ] && "${pip[@]}" 2>/dev/null && return
+    python3 -m venv --clear "$VENV"
+    "${pip[@]}" || fail "pip cannot install $requirements"
+}
+
 # Puts cargo on the path. rustup installs the pinned toolchain and its components on first use.
 find_cargo() {
     if ! command -v cargo >/dev/null && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then

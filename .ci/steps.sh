@@ -1,6 +1,6 @@
 # The steps of .ci/run, in order, cheap ones first. One function a step. Sourced, not run.
 
-STEPS=(fmt links licences clippy stable doc test demo)
+STEPS=(fmt links licences clippy stable doc test conformance demo)
 
 # Crates that a verifier consists of: no std, no unstable Rust.
 VERIFIER_CRATES=(-p veristar-model -p veristar-air -p veristar-security -p veristar-verifier)
@@ -54,6 +54,18 @@ step_doc() {
 
 step_test() {
     cargo test --release --workspace
+}
+
+# ONNX's own backend tests against tests/conformance/manifest.txt; a random sample is proven. All of
+# them, longer: VERISTAR_PROVE=all .ci/run conformance
+step_conformance() {
+    make_venv tests/conformance/requirements.txt
+    local cases="${CARGO_TARGET_DIR:-target}/conformance/cases"
+    mkdir -p "$cases"
+    "$VENV/bin/python" tests/conformance/export_cases.py "$cases"
+    # With --workspace, what the step before built is used: cargo selects features by the packages.
+    VERISTAR_CASES=$(realpath "$cases") \
+        cargo test --release --workspace --test conformance -- --ignored --nocapture
 }
 
 step_demo() {
