@@ -188,12 +188,14 @@ fn record_panics() {
 }
 
 fn guarded(case: &Case, proven: bool) -> Result<Passed, Failed> {
-    panic::catch_unwind(AssertUnwindSafe(|| pipeline::run(case, proven))).unwrap_or_else(|payload| {
-        let message = message(&*payload);
-        let place = PANICS.lock().ok().and_then(|panics| panics.get(&message).cloned());
-        println!("{}: panicked at {}", case.name, place.unwrap_or_default());
-        Err(Failed::Wrong(format!("panic: {message}")))
-    })
+    panic::catch_unwind(AssertUnwindSafe(|| pipeline::run(case, proven))).unwrap_or_else(
+        |payload| {
+            let message = message(&*payload);
+            let place = PANICS.lock().ok().and_then(|panics| panics.get(&message).cloned());
+            println!("{}: panicked at {}", case.name, place.unwrap_or_default());
+            Err(Failed::Wrong(format!("panic: {message}")))
+        },
+    )
 }
 
 /// The manifest of this run, with the notes of lines that did not change.
@@ -222,7 +224,9 @@ fn differences(listed: &Manifest, found: &Manifest, only: &str) -> Vec<String> {
 fn report(cases: &[Case], outcomes: &[Outcome], found: &Manifest) {
     for (case, (result, _)) in cases.iter().zip(outcomes) {
         match result {
-            Err(Failed::Refused(error)) => println!("{}: {}", case.name, advice(&error.to_string())),
+            Err(Failed::Refused(error)) => {
+                println!("{}: {}", case.name, advice(&error.to_string()))
+            }
             Err(Failed::Wrong(reason)) => println!("{}: {reason}", case.name),
             Ok(_) => {}
         }
@@ -241,7 +245,8 @@ fn report(cases: &[Case], outcomes: &[Outcome], found: &Manifest) {
     for (time, case) in slow.iter().take(3) {
         println!("slowest: {case} {:.1} s", time.as_secs_f64());
     }
-    let passed = || cases.iter().zip(outcomes).filter_map(|(c, (r, _))| Some((c, r.as_ref().ok()?)));
+    let passed =
+        || cases.iter().zip(outcomes).filter_map(|(c, (r, _))| Some((c, r.as_ref().ok()?)));
     if let Some((case, worst)) = passed().max_by(|(_, a), (_, b)| a.error.total_cmp(&b.error)) {
         println!("largest error: {:.0} % of the tolerance, {}", 100.0 * worst.error, case.name);
     }

@@ -276,6 +276,14 @@ fn ports(chip: &Chip) -> Vec<Port> {
     }
 }
 
+/// Program columns of a chip that hold memory addresses.
+pub fn address_columns(chip: &Chip) -> Vec<usize> {
+    let column = |port| match port {
+        Port::Read(address) | Port::Write(address, _) | Port::Counted(address, _) => address,
+    };
+    ports(chip).into_iter().map(column).collect()
+}
+
 /// Writes a chip's rows. Written addresses that a row does not use are [`ZERO`].
 fn write(chip: &Chip, class: usize, builder: &Builder, graph: &Graph) -> Rows {
     let mut rows = Rows::new(chip);

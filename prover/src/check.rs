@@ -20,6 +20,7 @@ use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::Column;
 use veristar_air::chips::Constraints;
 use veristar_air::evaluator::{Challenge, Evaluator};
+use veristar_air::pack::address_columns;
 use veristar_air::program::{R, T};
 use veristar_verifier::challenges::Challenges;
 use veristar_verifier::verify::public_sum;
@@ -31,6 +32,8 @@ pub enum Violation {
     Constraint {
         /// The chip.
         chip: &'static str,
+        /// The layer whose cells the row mentions, if any.
+        layer: String,
         /// The active row, from 0.
         row: usize,
         /// The constraint.
@@ -50,8 +53,8 @@ pub enum Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Constraint { chip, row, name } => {
-                write!(f, "chip '{chip}', row {row}: '{name}' does not hold")
+            Self::Constraint { chip, layer, row, name } => {
+                write!(f, "layer '{layer}', chip '{chip}', row {row}: '{name}' does not hold")
             }
             Self::Lookup { chip, row, excess } => {
                 write!(
@@ -196,11 +199,27 @@ pub fn rows(
             instance.chip.constrain(&mut driver);
             let row = row.saturating_sub(placement.first_active());
             let chip = instance.chip.name();
-            let broken = driver.broken.into_iter();
-            found.extend(broken.map(|name| Violation::Constraint { chip, row, name }));
+            for name in driver.broken {
+                let layer = layer(prepared, i, row);
+                found.push(Violation::Constraint { chip, layer, row, name });
+            }
         }
     }
     found
+}
+
+/// The layer that a row works for: lowering gives a node's result its cells first and then whatever
+/// else the node needs, so the last address of the row belongs to the node before it.
+fn layer(prepared: &Prepared, table: usize, row: usize) -> String {
+    let (graph, program) = (&prepared.package.graph, &prepared.program);
+    let columns = address_columns(&program.layout.instances[table].chip);
+    let addresses = columns.iter().map(|c| program.tables[table].program[*c][row] as u32);
+    let Some(address) = addresses.max() else { return String::new() };
+    let starts = program.tensors.iter().enumerate().map(|(id, start)| (*start, id));
+    let owner = starts.filter(|(start, _)| start.is_some_and(|s| s <= address)).max();
+    let node = owner.and_then(|(_, id)| graph.nodes.iter().find(|node| node.output == id));
+    let input = || owner.map(|(_, id)| graph.tensors[id].name.clone()).unwrap_or_default();
+    node.map_or_else(input, |node| node.name.clone())
 }
 
 /// Tuples whose uses and yields differ.

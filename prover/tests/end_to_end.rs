@@ -71,3 +71,20 @@ fn everything_is_proven_fast() {
 fn everything_is_proven_compact() {
     proves(everything(), Preset::Compact, 1);
 }
+
+#[test]
+fn a_broken_constraint_names_layer_chip_row_and_constraint() {
+    let (graph, mut random) = mlp();
+    let prepared = prepared(&graph, Preset::Fast, 1);
+    let mut witness = check::witness(&prepared, &inputs(&graph, &mut random, 1)).expect("witness");
+    let instances = &prepared.layout().instances;
+    let unary = instances.iter().position(|i| i.chip.name() == "unary").expect("unary");
+    let placement = &prepared.commitments.placements[&instances[unary].log_size];
+    // The quotient of the first activation after the first dense layer.
+    let quotient = veristar_air::chips::Unary::lane(0)[1];
+    let cells = witness.values[unary][quotient].as_mut_slice();
+    cells[placement.of(placement.first_active())] += stwo::core::fields::m31::M31::from(1);
+    let first = witness.violations(&prepared).first().map(ToString::to_string);
+    let expected = "layer 'n1', chip 'unary', row 0: 'shift' does not hold";
+    assert_eq!(first.as_deref(), Some(expected));
+}

@@ -114,7 +114,9 @@ fn refusal(case: &Case, error: &OnnxError) -> String {
         OnnxError::Unsupported { operator, reason, .. } if reason.is_empty() => {
             format!("operator {operator}")
         }
-        OnnxError::Unsupported { operator, reason, .. } => format!("operator {operator} ({reason})"),
+        OnnxError::Unsupported { operator, reason, .. } => {
+            format!("operator {operator} ({reason})")
+        }
         OnnxError::ElementType { dtype, .. } => format!("element type {dtype}"),
         other => {
             let message = other.to_string();
