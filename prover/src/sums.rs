@@ -4,7 +4,7 @@
 //! On reserved rows, which are 0 here, every denominator is 0 and the columns are free.
 
 use crate::domain::{PackedChallenges, LANES};
-use num_traits::Zero;
+use num_traits::{One, Zero};
 use rayon::prelude::*;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
@@ -42,23 +42,29 @@ pub fn sums(
     let packed_rows = placement.rows() / LANES;
     let count = shape.sums();
     // The row's own sums: column k holds the first k + 1 pairs (the last: and the term).
-    let rows: Vec<Vec<PackedQM31>> = (0..packed_rows)
+    let rows: Vec<Vec<PackedQM31>> = (0..packed_rows.div_ceil(CHUNK))
         .into_par_iter()
-        .with_min_len(16)
-        .map(|at| {
-            let mut driver = Fractions { columns, challenges, at, pairs: Vec::new(), term: None };
-            chip.constrain(&mut driver);
-            let Fractions { pairs, term, .. } = driver;
-            let mut sum = PackedQM31::zero();
-            let mut result = Vec::with_capacity(count);
-            for ((numerator, _), inverse) in pairs.iter().zip(inverses(&pairs)) {
-                sum += *numerator * inverse;
-                result.push(sum);
-            }
-            if let Some(term) = term {
-                result.push(sum + term);
-            }
-            result
+        .flat_map_iter(|chunk| {
+            let rows = chunk * CHUNK..packed_rows.min((chunk + 1) * CHUNK);
+            let fractions: Vec<Fractions<'_>> = rows
+                .map(|at| {
+                    let mut driver =
+                        Fractions { columns, challenges, at, pairs: Vec::new(), term: None };
+                    chip.constrain(&mut driver);
+                    driver
+                })
+                .collect();
+            let mut inverses = inverses(&fractions).into_iter();
+            fractions.into_iter().map(move |row| {
+                let mut sum = PackedQM31::zero();
+                let mut result = Vec::with_capacity(count);
+                for ((numerator, _), inverse) in row.pairs.iter().zip(inverses.by_ref()) {
+                    sum += *numerator * inverse;
+                    result.push(sum);
+                }
+                result.extend(row.term.map(|term| sum + term));
+                result
+            })
         })
         .collect();
     let mut result: Vec<BaseColumn> = (0..count)
@@ -86,17 +92,27 @@ pub fn sums(
     (result, total)
 }
 
-/// Inverses of the pairs' denominators; 0 where a lane's denominator is 0 (reserved rows).
-fn inverses(pairs: &[(PackedQM31, PackedQM31)]) -> Vec<PackedQM31> {
+/// Packed rows whose denominators are inverted together: one inversion costs as much as some
+/// hundred multiplications.
+const CHUNK: usize = 32;
+
+/// Inverses of the rows' denominators, row after row. Where a denominator is 0 (reserved rows) the
+/// result is that of 1: the numerator is 0 there.
+fn inverses(rows: &[Fractions<'_>]) -> Vec<PackedQM31> {
     let zero = QM31::zero();
-    let lanes: Vec<QM31> = pairs.iter().flat_map(|(_, d)| d.to_array()).collect();
-    if lanes.iter().all(|d| *d != zero) {
-        let denominators: Vec<PackedQM31> = pairs.iter().map(|(_, d)| *d).collect();
-        return PackedQM31::batch_inverse(&denominators);
+    let nonzero = |d: PackedQM31| {
+        let lanes = d.to_array();
+        match lanes.contains(&zero) {
+            false => d,
+            true => PackedQM31::from_array(lanes.map(|d| if d == zero { QM31::one() } else { d })),
+        }
+    };
+    let denominators: Vec<PackedQM31> =
+        rows.iter().flat_map(|row| &row.pairs).map(|(_, d)| nonzero(*d)).collect();
+    if denominators.is_empty() {
+        return Vec::new();
     }
-    let invert = |d: QM31| if d == zero { zero } else { d.inverse() };
-    let invert_all = |d: PackedQM31| PackedQM31::from_array(d.to_array().map(invert));
-    pairs.iter().map(|(_, d)| invert_all(*d)).collect()
+    PackedQM31::batch_inverse(&denominators)
 }
 
 /// Collects the fractions of sixteen rows.

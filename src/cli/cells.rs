@@ -5,9 +5,7 @@
 
 use super::text;
 use serde_json::{json, Value};
-use veristar::air::chips::{
-    Binary, Chip, Field, Horner, Input, Maximum, Parameters, Unary, Weights,
-};
+use veristar::air::chips::{Binary, Chip, Horner, Maximum, Unary};
 use veristar::air::program::{Garbage, Instance, Layout, Program, Table, ZERO};
 use veristar::model::{bounds, Graph, Node, Op, Range, TensorId};
 
@@ -16,7 +14,7 @@ use veristar::model::{bounds, Graph, Node, Op, Range, TensorId};
 pub struct Used {
     /// Rows.
     pub rows: usize,
-    /// Cells of the weights tree in these rows.
+    /// Weights placed.
     pub weights: usize,
     /// Elements whose value the table puts into memory: inputs, results.
     pub written: usize,
@@ -35,34 +33,17 @@ fn used(instance: &Instance, table: &Table, program: &Program) -> Used {
         table.program.get(column).and_then(|c| c.get(row)).copied().unwrap_or(ZERO as i32)
     };
     let set = |column: usize, row: usize| cell(column, row) != ZERO as i32;
-    // Rows whose lanes hold `address(j)`, and how many lanes do.
-    let lanes = |address: fn(usize) -> usize| {
-        let counts =
-            (0..table.rows).map(|row| (0..width).filter(|j| set(address(*j), row)).count());
-        let counts: Vec<usize> = counts.collect();
-        (counts.iter().filter(|n| **n > 0).count(), counts.iter().sum::<usize>())
+    let lanes = |address: fn(usize) -> usize| -> usize {
+        (0..table.used).map(|row| (0..width).filter(|j| set(address(*j), row)).count()).sum()
     };
-    // Rows of runs end with the last result.
-    let runs = |results: &[usize]| {
-        let ends = (0..table.rows).rev().find(|row| results.iter().any(|c| set(*c, *row)));
-        ends.map_or(0, |row| row + 1)
-    };
-    let mut result = Used::default();
+    let mut result = Used { rows: table.used, ..Used::default() };
     match &instance.chip {
-        Chip::Weights(_) => {
-            result.rows = (0..table.rows).filter(|row| set(Weights::MONOMIAL, *row)).count();
-            result.weights = result.rows * width;
-        }
-        Chip::Parameters(_) => (result.rows, result.weights) = lanes(Parameters::address),
-        Chip::Input(_) => (result.rows, result.written) = lanes(Input::address),
-        Chip::Unary(_) => (result.rows, result.written) = lanes(Unary::result),
-        Chip::Binary(_) => (result.rows, result.written) = lanes(Binary::result),
-        Chip::Field(_) => {
-            result.rows = (0..table.rows).filter(|row| set(Field::RESULT, *row)).count();
-        }
-        Chip::Table(_) => result.rows = table.rows,
+        Chip::Weights(_) | Chip::Parameters(_) => result.weights = table.elements,
+        Chip::Input(_) => result.written = table.elements,
+        Chip::Unary(_) => result.written = lanes(Unary::result),
+        Chip::Binary(_) => result.written = lanes(Binary::result),
+        Chip::Field(_) | Chip::Table(_) => {}
         Chip::Horner(_) => {
-            result.rows = runs(&[Horner::RESULT]);
             let free = free_ranges(program);
             for row in 0..result.rows {
                 for j in (0..width).filter(|j| set(Horner::address(*j), row)) {
@@ -76,7 +57,6 @@ fn used(instance: &Instance, table: &Table, program: &Program) -> Used {
             }
         }
         Chip::Maximum(_) => {
-            result.rows = runs(&[Maximum::RESULT, Maximum::POSITION_RESULT]);
             for row in 0..result.rows {
                 let lane =
                     |j: usize| (cell(Maximum::address(j), row), cell(Maximum::position(j), row));
