@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{everything, inputs, mlp, prepared};
+use common::{everything, inputs, mlp, prepared, without_weights};
 use veristar_prover::{check, prove};
 use veristar_security::Preset;
 use veristar_verifier::{verify, Key, Proof};
@@ -70,6 +70,12 @@ fn everything_is_proven_fast() {
 #[test]
 fn everything_is_proven_compact() {
     proves(everything(), Preset::Compact, 1);
+}
+
+#[test]
+fn a_model_without_weights_is_proven() {
+    proves(without_weights(), Preset::Fast, 1);
+    proves(without_weights(), Preset::Compact, 2);
 }
 
 #[test]

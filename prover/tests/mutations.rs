@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{everything, inputs, mlp, prepared};
+use common::{everything, inputs, mlp, prepared, without_weights};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use stwo::prover::backend::simd::column::BaseColumn;
@@ -188,6 +188,22 @@ fn every_section_of_a_proof_is_bound() {
     refuse("no public values", &|p| p.public.clear());
     refuse("no totals", &|p| p.claims.clear());
     refuse("short last layer", &|p| p.last_layer.truncate(3));
+}
+
+#[test]
+fn trees_without_columns_are_bound() {
+    let (graph, mut random) = without_weights();
+    let prepared = prepared(&graph, Preset::Compact, 1);
+    let proof = prove(&prepared, &inputs(&graph, &mut random, 1)).expect("prove").proof;
+    let key = &prepared.package.key;
+    verify(key, &proof).expect("honest");
+    // The evaluations root has no columns to open, but it is not free.
+    let mut changed = proof.clone();
+    changed.commitments[1].0[0] ^= 1;
+    assert!(verify(key, &changed).is_err());
+    let mut changed = proof;
+    changed.paths[3].push(Default::default());
+    assert!(matches!(verify(key, &changed), Err(VerifyError::Opening { tree: 3 })));
 }
 
 #[test]

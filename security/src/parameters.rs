@@ -38,16 +38,16 @@ impl Preset {
 
     /// Its parameters when the tallest table has `2^log_height` rows.
     pub const fn parameters(self, log_height: u32) -> Parameters {
-        let (log_blowup, queries, pow_bits) = match self {
-            Preset::Fast if log_height <= LOG_LOW => (2, 41, 16),
-            Preset::Fast => (1, 83, 16),
-            Preset::Compact => (5, 16, 18),
+        let (log_blowup, queries, pow_bits, opening_pow_bits) = match self {
+            Preset::Fast if log_height <= LOG_LOW => (2, 41, 16, 12),
+            Preset::Fast => (1, 83, 16, 12),
+            Preset::Compact => (5, 16, 18, 16),
         };
         Parameters {
             log_blowup,
             queries,
             pow_bits,
-            opening_pow_bits: 12,
+            opening_pow_bits,
             fold_step: 3,
             log_last_layer: 4,
         }

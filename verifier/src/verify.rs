@@ -30,6 +30,7 @@ use stwo::core::pcs::utils::prepare_preprocessed_query_positions;
 use stwo::core::pcs::TreeVec;
 use stwo::core::vcs::blake2_hash::Blake2sHash;
 use stwo::core::vcs_lifted::blake2_merkle::{Blake2sMerkleChannel, Blake2sMerkleHasher};
+use stwo::core::vcs_lifted::merkle_hasher::MerkleHasherLifted;
 use stwo::core::vcs_lifted::verifier::{MerkleDecommitmentLifted, MerkleVerifierLifted};
 use veristar_air::program::{Layout, PublicTensor, R, T};
 
@@ -192,6 +193,13 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
     }
     let trees = roots.into_iter().zip(&sizes).zip(opened.iter().zip(&proof.paths));
     for (tree, ((root, sizes), (columns, path))) in trees.enumerate() {
+        // stwo commits a tree without columns as one empty leaf, without paths.
+        if sizes.is_empty() {
+            if root != Blake2sMerkleHasher::default().finalize() || !path.is_empty() {
+                return Err(VerifyError::Opening { tree });
+            }
+            continue;
+        }
         let extended: Vec<u32> = sizes.iter().map(|size| size + log_blowup).collect();
         let verifier = MerkleVerifierLifted::<Blake2sMerkleHasher>::new(
             root,

@@ -166,6 +166,15 @@ pub fn mlp() -> (Graph, Random) {
     b.finish(&[x])
 }
 
+/// No weights and no evaluations: two trees have no columns.
+pub fn without_weights() -> (Graph, Random) {
+    let mut b = GraphBuilder::new(3);
+    let relu = b.relu();
+    let x = b.input(&[1, 10]);
+    let x = b.unary(x, 1, relu);
+    b.finish(&[x])
+}
+
 /// Every chip and every operation: convolutions of all kinds, pools, views, element-wise
 /// operations, arg-max.
 pub fn everything() -> (Graph, Random) {
