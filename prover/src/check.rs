@@ -5,9 +5,8 @@
 //! calls it when a proof fails.
 
 use crate::error::ProveError;
-use crate::memory::{execute, fill, Execution};
+use crate::memory::{execute, fill, public_values, Execution};
 use crate::prepared::Prepared;
-use crate::prove::public_values;
 use crate::sums::{sums, TableColumns};
 use crate::witness::{self, uses::Uses};
 use num_traits::Zero;
@@ -127,7 +126,7 @@ fn witness_of(prepared: &Prepared, execution: &Execution) -> Result<OwnedWitness
     let mut all_sums = Vec::new();
     let mut claims = Vec::new();
     for (i, instance) in layout.instances.iter().enumerate() {
-        let columns = table_columns(prepared, i, &values, &evaluations);
+        let columns = prepared.columns(i, &values, &evaluations);
         let packed = crate::domain::PackedChallenges::new(&challenges, QM31::zero());
         let (columns, claim) = sums(&instance.chip, &columns, &packed, placement(i));
         all_sums.push(columns);
@@ -135,24 +134,6 @@ fn witness_of(prepared: &Prepared, execution: &Execution) -> Result<OwnedWitness
     }
     let public = public_values(graph, &layout.public, execution);
     Ok(OwnedWitness { values, evaluations, sums: all_sums, challenges, claims, public })
-}
-
-fn table_columns<'a>(
-    prepared: &'a Prepared,
-    table: usize,
-    values: &'a [Vec<BaseColumn>],
-    evaluations: &'a [Vec<BaseColumn>],
-) -> TableColumns<'a> {
-    let layout = prepared.layout();
-    let indices = layout.program_columns().indices;
-    let first: usize = layout.instances[..table].iter().map(|i| i.shape().weights).sum();
-    let weights = layout.instances[table].shape().weights;
-    TableColumns {
-        program: indices[table].iter().map(|i| &prepared.program_columns[*i]).collect(),
-        weights: prepared.weights_columns[first..first + weights].iter().collect(),
-        values: values[table].iter().collect(),
-        evaluations: evaluations[table].iter().collect(),
-    }
 }
 
 impl OwnedWitness {
@@ -183,7 +164,7 @@ pub fn rows(
     let mut found = Vec::new();
     for (i, instance) in layout.instances.iter().enumerate() {
         let placement = &prepared.commitments.placements[&instance.log_size];
-        let columns = table_columns(prepared, i, witness.values, witness.evaluations);
+        let columns = prepared.columns(i, witness.values, witness.evaluations);
         for row in 0..placement.rows() {
             let before = (row + placement.rows() - 1) % placement.rows();
             let mut driver = Row {
@@ -237,7 +218,7 @@ fn lookups(
     };
     for (i, instance) in layout.instances.iter().enumerate() {
         let placement = &prepared.commitments.placements[&instance.log_size];
-        let columns = table_columns(prepared, i, witness.values, witness.evaluations);
+        let columns = prepared.columns(i, witness.values, witness.evaluations);
         for row in placement.first_active()..placement.rows() {
             let mut driver = Row {
                 columns: &columns,

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use stwo::core::fields::m31::P;
 use tracing::instrument;
 use veristar_air::lower::conv::{geometry, Geometry};
-use veristar_air::program::{Garbage, Program};
+use veristar_air::program::{Garbage, Program, PublicTensor};
 use veristar_model::{interpret, Graph, ModelError, Op};
 
 /// What the model computes for a batch: for each inference, the values of all tensors.
@@ -56,6 +56,25 @@ pub fn fill(
         free_coefficients(graph, garbage, execution, &mut memory).ok_or(ProveError::Mismatch)?;
     }
     Ok(memory)
+}
+
+/// Values of the public tensors, inference after inference.
+pub fn public_values(
+    graph: &Graph,
+    public: &[PublicTensor],
+    execution: &Execution,
+) -> Vec<Vec<i32>> {
+    let find = |tensor: &PublicTensor| {
+        let ids = if tensor.input { &graph.inputs } else { &graph.outputs };
+        ids.iter().copied().find(|id| graph.tensors[*id].name == tensor.name)
+    };
+    let values = |tensor: &PublicTensor| {
+        let id = find(tensor);
+        let runs = execution.0.iter();
+        runs.flat_map(|run| id.map_or(&[][..], |id| run[id].as_slice()).iter().map(|v| *v as i32))
+            .collect()
+    };
+    public.iter().map(values).collect()
 }
 
 /// Computes a convolution's free coefficients.

@@ -2,6 +2,7 @@
 
 use crate::error::ProveError;
 use crate::package::Package;
+use crate::sums::TableColumns;
 use crate::trace::{m31, Evaluation, Placement};
 use crate::witness::uses::Directory;
 use rayon::prelude::*;
@@ -192,5 +193,24 @@ impl Prepared {
     /// What the verifier knows.
     pub fn layout(&self) -> &Layout {
         &self.package.key.layout
+    }
+
+    /// A table's columns on the trace domain: committed once, and of one witness.
+    pub(crate) fn columns<'a>(
+        &'a self,
+        table: usize,
+        values: &'a [Vec<BaseColumn>],
+        evaluations: &'a [Vec<BaseColumn>],
+    ) -> TableColumns<'a> {
+        let instances = &self.layout().instances;
+        let indices = self.layout().program_columns().indices;
+        let first: usize = instances[..table].iter().map(|i| i.shape().weights).sum();
+        let weights = instances[table].shape().weights;
+        TableColumns {
+            program: indices[table].iter().map(|i| &self.program_columns[*i]).collect(),
+            weights: self.weights_columns[first..first + weights].iter().collect(),
+            values: values[table].iter().collect(),
+            evaluations: evaluations[table].iter().collect(),
+        }
     }
 }

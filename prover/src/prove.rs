@@ -3,10 +3,10 @@
 use crate::check::{self, Witness};
 use crate::domain::{ChipProver, PackedChallenges};
 use crate::error::ProveError;
-use crate::memory::{execute, fill, Execution};
+use crate::memory::{execute, fill, public_values, Execution};
 use crate::opening::open;
 use crate::prepared::Prepared;
-use crate::sums::{sums, TableColumns};
+use crate::sums::sums;
 use crate::trace::Evaluation;
 use crate::witness::{self, uses::Uses};
 use rayon::prelude::*;
@@ -18,8 +18,6 @@ use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::{CommitmentSchemeProver, ComponentProver};
 use tracing::{info_span, instrument};
-use veristar_air::program::PublicTensor;
-use veristar_model::Graph;
 use veristar_verifier::challenges::Challenges;
 use veristar_verifier::component::components;
 use veristar_verifier::verify::start;
@@ -31,25 +29,6 @@ pub struct Proven {
     pub proof: Proof,
     /// The outputs of each inference, tensor by tensor.
     pub outputs: Vec<Vec<Vec<i64>>>,
-}
-
-/// Values of the public tensors, inference after inference.
-pub fn public_values(
-    graph: &Graph,
-    public: &[PublicTensor],
-    execution: &Execution,
-) -> Vec<Vec<i32>> {
-    let find = |tensor: &PublicTensor| {
-        let ids = if tensor.input { &graph.inputs } else { &graph.outputs };
-        ids.iter().copied().find(|id| graph.tensors[*id].name == tensor.name)
-    };
-    let values = |tensor: &PublicTensor| {
-        let id = find(tensor);
-        let runs = execution.0.iter();
-        runs.flat_map(|run| id.map_or(&[][..], |id| run[id].as_slice()).iter().map(|v| *v as i32))
-            .collect()
-    };
-    public.iter().map(values).collect()
 }
 
 /// Proves a batch of inferences (`inputs[inference][input]`, quantised).
@@ -121,22 +100,12 @@ fn prove_execution(prepared: &Prepared, execution: &Execution) -> Result<Proof, 
 
     // Sums and totals.
     let span = info_span!("sums").entered();
-    let indices = layout.program_columns().indices;
-    let mut first_weight = 0;
     let mut columns = Vec::new();
     let mut claims = Vec::new();
     for (i, instance) in layout.instances.iter().enumerate() {
-        let weights = instance.shape().weights;
-        let table = TableColumns {
-            program: indices[i].iter().map(|index| &prepared.program_columns[*index]).collect(),
-            weights: prepared.weights_columns[first_weight..first_weight + weights]
-                .iter()
-                .collect(),
-            values: values[i].iter().collect(),
-            evaluations: evaluations[i].iter().collect(),
-        };
-        first_weight += weights;
+        let table = prepared.columns(i, &values, &evaluations);
         let placement = &shared.placements[&instance.log_size];
+        // The claim is what is being computed; fractions do not depend on it.
         let packed = PackedChallenges::new(&challenges, Default::default());
         let (sums, claim) = sums(&instance.chip, &table, &packed, placement);
         columns.push(sums);

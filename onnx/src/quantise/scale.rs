@@ -91,6 +91,13 @@ pub fn scales(
                 }
             }
             Op::Reduce(r) if matches!(r.kind, ReduceKind::ArgMax(_)) => want = 0,
+            // What only moves values is content with any grid that suits them.
+            op if moves(op) => {
+                let covers = |input: &NodeId| seen[*input].max_abs() >= seen[id].max_abs();
+                if node.inputs.iter().any(covers) {
+                    want = i32::MAX;
+                }
+            }
             _ => {}
         }
         own.push(e);
@@ -99,13 +106,7 @@ pub fn scales(
     }
     let mut group: Vec<NodeId> = (0..count).collect();
     for (id, node) in net.nodes.iter().enumerate() {
-        let moves = match &node.op {
-            Op::View(_) => true,
-            Op::Pool(p) => p.max,
-            Op::Reduce(r) => r.kind == ReduceKind::Max,
-            _ => false,
-        };
-        if moves {
+        if moves(&node.op) {
             for input in &node.inputs {
                 let (a, b) = (find(&group, id), find(&group, *input));
                 group[a.max(b)] = a.min(b);
@@ -119,6 +120,16 @@ pub fn scales(
     }
     let shared = group.iter().map(|g| of_group[*g]).collect();
     Scales { own, shared, group, saturation }
+}
+
+/// Whether every result is one of the operands' values, on their grid.
+fn moves(op: &Op) -> bool {
+    match op {
+        Op::View(_) => true,
+        Op::Pool(p) => p.max,
+        Op::Reduce(r) => r.kind == ReduceKind::Max,
+        _ => false,
+    }
 }
 
 fn find(group: &[NodeId], mut id: NodeId) -> NodeId {
