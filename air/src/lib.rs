@@ -10,6 +10,7 @@
 //! | [`logup`] | lookups between chips, and the global sum |
 //! | [`chips`] | one file a chip: columns, constraints, why they suffice |
 //! | [`program`] | a compiled model |
+//! | [`options`] | what a compilation may choose |
 //! | [`builder`] | elements collected by lowering |
 //! | [`lower`] | operations to elements |
 //! | [`pack`] | elements to tables |
@@ -27,9 +28,11 @@ pub mod error;
 pub mod evaluator;
 pub mod logup;
 pub mod lower;
+pub mod options;
 pub mod pack;
 pub mod program;
 pub mod survey;
 
 pub use error::AirError;
-pub use lower::{compile, Options};
+pub use lower::compile;
+pub use options::Options;

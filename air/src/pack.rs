@@ -10,7 +10,7 @@ use crate::chips::{
     Unary, Weights,
 };
 use crate::error::AirError;
-use crate::lower::Options;
+use crate::options::Options;
 use crate::program::{
     Constant, Garbage, Instance, Layout, Program, PublicTensor, Table, R, T, ZERO,
 };

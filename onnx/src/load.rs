@@ -26,12 +26,9 @@ use crate::{
     expr::{from_f32, to_f32},
     float,
     lower::{lower, DroppedSoftmax, Origins},
-    net::Net,
+    net::{Net, MAX_ELEMENTS},
     simplify::simplify,
 };
-
-/// Largest number of elements of one tensor.
-pub const MAX_ELEMENTS: usize = 1 << 26;
 
 /// How to load a model.
 #[derive(Debug, Clone)]

@@ -9,6 +9,9 @@ use tract_onnx::tract_core::internal::{DatumType, Tensor, TypedOp};
 
 use crate::expr::Function;
 
+/// Largest number of elements of one tensor.
+pub const MAX_ELEMENTS: usize = 1 << 26;
+
 /// Index into [`Net::nodes`].
 pub type NodeId = usize;
 

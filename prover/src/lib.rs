@@ -3,6 +3,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`package`] | what a prover keeps of a model: the graph, its weights, its key (`.vsm`) |
+//! | [`commitments`] | columns fixed at set-up, and their trees |
 //! | [`prepared`] | a package made ready: program and weights committed, for many proofs |
 //! | [`memory`] | every memory cell's value, from the reference interpreter |
 //! | [`witness`] | the values and evaluations of each chip |
@@ -16,6 +17,7 @@
 #![feature(portable_simd)]
 
 pub mod check;
+pub mod commitments;
 pub mod domain;
 pub mod error;
 pub mod memory;

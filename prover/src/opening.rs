@@ -20,7 +20,8 @@ use stwo::prover::fri::{FriDecommitResult, FriProver};
 use stwo::prover::pcs::quotient_ops::compute_fri_quotients;
 use stwo::prover::{CommitmentSchemeProver, ComponentProver, ComponentProvers};
 use tracing::info_span;
-use veristar_verifier::proof::{composition_at, COMPOSITION_COLUMNS};
+use veristar_verifier::component::COMPOSITION_COLUMNS;
+use veristar_verifier::proof::composition_at;
 
 /// The end of a proof.
 pub struct Opened {

@@ -1,8 +1,8 @@
 //! What a prover keeps of a model: the graph with its weights, the ONNX file it came from, and the
 //! verification key. Bytes: magic `VERISTRM`, version, then the fields in postcard encoding.
 
+use crate::commitments::{Commitments, Fixed};
 use crate::error::ProveError;
-use crate::prepared::{commit_program, commit_weights, Commitments};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tracing::instrument;
@@ -57,8 +57,8 @@ pub fn setup(graph: Graph, options: &SetupOptions) -> Result<Package, ProveError
         weights_root: [0; 32],
     };
     let commitments = Commitments::new(&key);
-    key.program_root = commit_program(&program, &commitments).commitment.root().0;
-    key.weights_root = commit_weights(&program, &commitments).commitment.root().0;
+    key.program_root = Fixed::program(&program, &commitments).root();
+    key.weights_root = Fixed::weights(&program, &commitments).root();
     // The limits of a key are checked where it is read: here too.
     Key::from_bytes(&key.to_bytes())?;
     Ok(Package { graph, key, onnx: Vec::new() })

@@ -66,8 +66,8 @@ fn prove_execution(prepared: &Prepared, execution: &Execution) -> Result<Proof, 
     // Without coefficients stwo needs barycentric weights for each out-of-domain point: two thirds
     // of the proving time at 2^18 rows (DESIGN, section 1).
     scheme.set_store_polynomials_coefficients();
-    scheme.commit_tree(MaybeOwned::Borrowed(&prepared.program_tree), channel);
-    scheme.commit_tree(MaybeOwned::Borrowed(&prepared.weights_tree), channel);
+    scheme.commit_tree(MaybeOwned::Borrowed(&prepared.fixed_program.tree), channel);
+    scheme.commit_tree(MaybeOwned::Borrowed(&prepared.fixed_weights.tree), channel);
 
     // Values, then t and r.
     let uses = Uses::new(&prepared.directory);

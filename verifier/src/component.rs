@@ -29,6 +29,8 @@ pub const VALUES: usize = 2;
 pub const EVALUATIONS: usize = 3;
 /// Lookup and running sums.
 pub const SUMS: usize = 4;
+/// Coordinate polynomials of the composition polynomial's two halves.
+pub const COMPOSITION_COLUMNS: usize = 8;
 /// Number of trees before the composition polynomial's.
 pub const TREES: usize = 5;
 

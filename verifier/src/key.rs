@@ -5,8 +5,8 @@
 //! bound to roots, sizes, addresses and parameters at once.
 
 use crate::bytes::{check_header, header, Reader};
+use crate::component::COMPOSITION_COLUMNS;
 use crate::error::{FormatError, VerifyError};
-use crate::proof::COMPOSITION_COLUMNS;
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 use stwo::core::fri::FriConfig;

@@ -5,7 +5,7 @@
 //! columns, parameters) is not in the proof, so a proof cannot choose it.
 
 use crate::bytes::{check_header, header, Reader, Writer};
-use crate::component::TREES;
+use crate::component::{COMPOSITION_COLUMNS, TREES};
 use crate::error::FormatError;
 use crate::key::Key;
 use alloc::vec::Vec;
@@ -24,9 +24,6 @@ const MAGIC: &[u8; 8] = b"VERISTRP";
 pub const VERSION: u16 = 1;
 
 type Hasher = Blake2sMerkleHasher;
-
-/// Coordinate polynomials of the composition polynomial's two halves.
-pub const COMPOSITION_COLUMNS: usize = 8;
 
 /// The composition polynomial at the point, from its halves' coordinates:
 /// `left + pi^(log_degree - 1)(x) * right`, where `pi` doubles a point of the circle.

@@ -12,10 +12,10 @@
 //!    openings is drawn. The low-degree test binds the values to the commitments.
 
 use crate::challenges::Challenges;
-use crate::component::{column_log_sizes, components, SUMS, TREES};
+use crate::component::{column_log_sizes, components, COMPOSITION_COLUMNS, SUMS, TREES};
 use crate::error::VerifyError;
 use crate::key::Key;
-use crate::proof::{composition_at, Proof, COMPOSITION_COLUMNS};
+use crate::proof::{composition_at, Proof};
 use alloc::{format, string::String, string::ToString, sync::Arc, vec, vec::Vec};
 use num_traits::Zero;
 use stwo::core::air::{Component, Components};

@@ -11,24 +11,14 @@ mod pooling;
 
 use crate::builder::{Builder, InputRun};
 use crate::error::AirError;
+use crate::options::Options;
 use crate::pack;
 use crate::program::{Garbage, Program, PublicTensor};
-use alloc::{collections::BTreeSet, string::ToString, vec::Vec};
+use alloc::{string::ToString, vec::Vec};
 use veristar_model::{bounds, view, Graph, Node, Op, Tensor, TensorId};
 
 /// Most bits of an input: its range table has an entry for every value.
 const INPUT_BITS: u32 = 20;
-
-/// What a compilation may choose.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Inferences in one proof; at least 1.
-    pub batch: usize,
-    /// Rows reserved for hiding in every table.
-    pub reserved: usize,
-    /// Tensors (inputs and outputs of the graph) whose values are public.
-    pub public: BTreeSet<TensorId>,
-}
 
 /// State of a lowering.
 pub(crate) struct Lowering<'a> {

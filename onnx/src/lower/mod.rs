@@ -28,8 +28,7 @@ use tract_onnx::tract_core::{
 use crate::{
     error::OnnxError,
     expr::to_f32,
-    load::MAX_ELEMENTS,
-    net::{Net, Node, NodeId, Op},
+    net::{Net, Node, NodeId, Op, MAX_ELEMENTS},
 };
 
 /// ONNX node names and operators, for messages.

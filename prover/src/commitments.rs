@@ -1,0 +1,147 @@
+//! Commitments of the columns that are fixed at set-up: program and weights.
+
+use crate::trace::{m31, Evaluation, Placement};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use stwo::core::fields::m31::M31;
+use stwo::core::pcs::PcsConfig;
+use stwo::core::poly::circle::CanonicCoset;
+use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
+use stwo::prover::backend::simd::column::BaseColumn;
+use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::mempool::BaseColumnPool;
+use stwo::prover::poly::circle::PolyOps;
+use stwo::prover::poly::twiddles::TwiddleTree;
+use stwo::prover::CommitmentTreeProver;
+use veristar_air::logup::{ACTIVE, EDGE, SHARED};
+use veristar_air::program::Program;
+use veristar_verifier::Key;
+
+/// A committed tree.
+pub type Tree = CommitmentTreeProver<SimdBackend, Blake2sMerkleChannel>;
+
+/// What commitments of one key share.
+pub struct Commitments {
+    /// The commitment scheme's configuration.
+    pub config: PcsConfig,
+    /// Twiddles for the largest domain.
+    pub twiddles: TwiddleTree<SimdBackend>,
+    /// Buffers reused between proofs.
+    pub pool: BaseColumnPool<SimdBackend>,
+    /// Where rows are stored, by log2 of the rows.
+    pub placements: BTreeMap<u32, Placement>,
+}
+
+impl Commitments {
+    /// For a key's sizes and parameters.
+    pub fn new(key: &Key) -> Self {
+        let config = key.config();
+        let log_domain = key.layout.log_height() + config.fri_config.log_blowup_factor;
+        let domain = CanonicCoset::new(log_domain).circle_domain();
+        let reserved = key.layout.reserved as usize;
+        let sizes = key.layout.instances.iter().map(|i| i.log_size);
+        Self {
+            config,
+            twiddles: SimdBackend::precompute_twiddles(domain.half_coset),
+            pool: BaseColumnPool::new(),
+            placements: sizes.map(|log| (log, Placement::new(log, reserved))).collect(),
+        }
+    }
+
+    fn tree(&self, columns: Vec<Evaluation>) -> Tree {
+        let polynomials = SimdBackend::interpolate_columns(columns, &self.twiddles);
+        CommitmentTreeProver::new(
+            polynomials,
+            self.config.fri_config.log_blowup_factor,
+            &self.twiddles,
+            true,
+            self.config.lifting_log_size,
+            &self.pool,
+        )
+    }
+}
+
+/// The program tree's columns on the trace domain, in the order of [`Layout::program_columns`].
+fn program_columns(program: &Program, commitments: &Commitments) -> Vec<(u32, BaseColumn)> {
+    let layout = &program.layout;
+    let columns = layout.program_columns();
+    let mut result: Vec<Option<(u32, BaseColumn)>> =
+        columns.log_sizes.iter().map(|_| None).collect();
+    for ((instance, table), indices) in
+        layout.instances.iter().zip(&program.tables).zip(&columns.indices)
+    {
+        let log_size = instance.log_size;
+        let placement = &commitments.placements[&log_size];
+        let reserved = placement.first_active();
+        for (own, index) in indices.iter().enumerate() {
+            if result[*index].is_some() {
+                continue;
+            }
+            let column = match own {
+                ACTIVE => placement.column(&vec![M31::from(1); placement.rows() - reserved]),
+                EDGE => {
+                    let mut column = placement.column(&[]);
+                    let cells = column.as_mut_slice();
+                    for row in [reserved - 1, placement.rows() - 1] {
+                        cells[placement.of(row)] = M31::from(1);
+                    }
+                    column
+                }
+                _ => {
+                    let cells: Vec<M31> = table.program[own].iter().map(|v| m31(*v)).collect();
+                    placement.column(&cells)
+                }
+            };
+            result[*index] = Some((log_size, column));
+        }
+    }
+    debug_assert!(SHARED == 2 && result.iter().all(Option::is_some));
+    result.into_iter().flatten().collect()
+}
+
+fn weights_columns(program: &Program, commitments: &Commitments) -> Vec<(u32, BaseColumn)> {
+    let tables = program.layout.instances.iter().zip(&program.tables);
+    let columns: Vec<(u32, &Vec<i32>)> = tables
+        .flat_map(|(instance, table)| table.weights.iter().map(|c| (instance.log_size, c)))
+        .collect();
+    columns
+        .into_par_iter()
+        .map(|(log_size, column)| {
+            let cells: Vec<M31> = column.iter().map(|v| m31(*v)).collect();
+            (log_size, commitments.placements[&log_size].column(&cells))
+        })
+        .collect()
+}
+
+/// Columns that are fixed at set-up, committed.
+pub struct Fixed {
+    /// The columns on the trace domain, in the tree's order.
+    pub columns: Vec<BaseColumn>,
+    /// Their tree.
+    pub tree: Tree,
+}
+
+impl Fixed {
+    /// The program columns, in the order of `Layout::program_columns`.
+    pub fn program(program: &Program, commitments: &Commitments) -> Self {
+        Self::new(program_columns(program, commitments), commitments)
+    }
+
+    /// The weights columns, table by table.
+    pub fn weights(program: &Program, commitments: &Commitments) -> Self {
+        Self::new(weights_columns(program, commitments), commitments)
+    }
+
+    fn new(columns: Vec<(u32, BaseColumn)>, commitments: &Commitments) -> Self {
+        let place = |(log_size, column): &(u32, BaseColumn)| {
+            commitments.placements[log_size].evaluation(column.clone())
+        };
+        let tree = commitments.tree(columns.iter().map(place).collect());
+        Self { columns: columns.into_iter().map(|(_, column)| column).collect(), tree }
+    }
+
+    /// The commitment.
+    pub fn root(&self) -> [u8; 32] {
+        self.tree.commitment.root().0
+    }
+}
