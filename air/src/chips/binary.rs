@@ -6,7 +6,7 @@
 //! | values | for each element: `a`, `b`, `q`, `rem`, `out` |
 //!
 //! *Why it suffices.* As for `unary`: the equation holds over the integers because the compiler
-//! keeps both sides in one interval shorter than the characteristic.
+//! keeps both sides in one interval shorter than the characteristic. Spare lanes repeat a used one.
 
 use super::{Constraints, Shape};
 use crate::evaluator::Evaluator;

@@ -9,7 +9,8 @@
 //! in `[0, 2^s)` by the range table and `q` in the function's domain by its table. The compiler
 //! guarantees (`veristar_model::bounds`) that both sides are integers of one interval shorter
 //! than the field's characteristic, so the equation holds over the integers and `q` is the shifted
-//! value; `out = f(q)` by the table. Lanes that a row does not need read address 0, which holds 0.
+//! value; `out = f(q)` by the table. Lanes that a row does not need repeat one that it does, and write
+//! nothing.
 
 use super::{Constraints, Shape};
 use crate::evaluator::Evaluator;

@@ -8,8 +8,7 @@ use veristar_model::{
 };
 
 use super::{
-    scale::{fused, scales, Scales},
-    table::Shape,
+    scale::{fused, scales, Scales, Shape},
     QuantiseOptions,
 };
 use crate::{

@@ -6,7 +6,10 @@ use veristar_model::{
 };
 
 use super::{
-    emit::Emitter, linear::coefficients, scale::exponent, table::Shape, ACCUMULATOR_LIMIT,
+    emit::Emitter,
+    linear::coefficients,
+    scale::{exponent, Shape},
+    ACCUMULATOR_LIMIT,
 };
 use crate::{
     error::OnnxError,

@@ -54,6 +54,20 @@ pub fn fused(net: &Net, readers: &[Vec<NodeId>], id: NodeId) -> Option<NodeId> {
     }
 }
 
+/// What a table tabulates: argument `i * 2^-from`, result rounded to `2^-to`.
+pub struct Shape {
+    /// Exponent of the argument.
+    pub from: i32,
+    /// Exponent of the result.
+    pub to: i32,
+    /// Smallest argument.
+    pub lo: i64,
+    /// Largest argument.
+    pub hi: i64,
+    /// Results are clamped to +- this.
+    pub saturation: i64,
+}
+
 /// Chooses all exponents. `exact[k]`: model input `k` holds integers only.
 pub fn scales(
     net: &Net,

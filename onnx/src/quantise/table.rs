@@ -2,22 +2,8 @@
 
 use veristar_model::{Table, TableId};
 
-use super::emit::Emitter;
+use super::{emit::Emitter, scale::Shape};
 use crate::{calibrate::Seen, error::OnnxError, expr::Function};
-
-/// What a table tabulates: argument `i * 2^-from`, result rounded to `2^-to`.
-pub struct Shape {
-    /// Exponent of the argument.
-    pub from: i32,
-    /// Exponent of the result.
-    pub to: i32,
-    /// Smallest argument.
-    pub lo: i64,
-    /// Largest argument.
-    pub hi: i64,
-    /// Results are clamped to +- this.
-    pub saturation: i64,
-}
 
 impl Emitter<'_> {
     /// The table of `function` (identity if none). A table that already holds the same values for
