@@ -156,6 +156,7 @@ fn choose(candidates: &[Candidate], reserved: usize) -> Result<Vec<Instance>, Ai
 struct Rows {
     columns: usize,
     used: usize,
+    elements: usize,
     cells: Vec<i32>,
     weights: Vec<Vec<i32>>,
 }
@@ -166,6 +167,7 @@ impl Rows {
         Self {
             columns: shape.program,
             used: 0,
+            elements: 0,
             cells: Vec::new(),
             weights: vec![Vec::new(); shape.weights],
         }
@@ -193,7 +195,7 @@ impl Rows {
         }
     }
 
-    fn into_table(self, elements: usize) -> Table {
+    fn into_table(self) -> Table {
         let rows = self.len();
         let columns = self.columns;
         let column = |c: usize| match c < crate::logup::SHARED {
@@ -205,7 +207,7 @@ impl Rows {
             weights: self.weights,
             rows,
             used: self.used,
-            elements,
+            elements: self.elements,
         }
     }
 }
@@ -557,7 +559,7 @@ pub(crate) fn pack(
     let candidates = candidates(&builder, graph);
     let instances = choose(&candidates, options.reserved)?;
     let mut classes = 0..;
-    let mut written: Vec<(Instance, Rows, usize)> = Vec::new();
+    let mut written: Vec<(Instance, Rows)> = Vec::new();
     for instance in instances {
         let class = match instance.chip {
             Chip::Weights(_) => next_class(&mut classes, &builder),
@@ -565,13 +567,14 @@ pub(crate) fn pack(
         };
         let mut rows = write(&instance.chip, class, &builder, graph);
         rows.used = rows.len();
+        rows.elements = elements(&instance.chip, class, &builder, graph);
         let active = (1usize << instance.log_size).saturating_sub(options.reserved);
         fill(&mut rows, &instance.chip, active);
-        written.push((instance, rows, elements(&instance.chip, class, &builder, graph)));
+        written.push((instance, rows));
     }
 
     let mut reads = Reads(vec![0; builder.memory() as usize]);
-    for (instance, rows, _) in &written {
+    for (instance, rows) in &written {
         let ports = ports(&instance.chip);
         for row in rows.cells.chunks(rows.columns.max(1)) {
             let cell = |column: usize| row.get(column).copied().unwrap_or(0);
@@ -589,7 +592,7 @@ pub(crate) fn pack(
     for address in public.iter().flat_map(|tensor| tensor.addresses.iter()) {
         reads.add(address as i32);
     }
-    for (instance, rows, _) in &mut written {
+    for (instance, rows) in &mut written {
         let ports = ports(&instance.chip);
         for row in rows.cells.chunks_mut(rows.columns.max(1)) {
             let cell = |row: &[i32], column: usize| row.get(column).copied().unwrap_or(0);
@@ -617,7 +620,7 @@ pub(crate) fn pack(
         .filter(|constant| constant.reads > 0)
         .collect();
     constants.sort_unstable_by_key(|constant| constant.address);
-    let tables = written.iter().map(|(i, ..)| *i).collect();
+    let tables = written.iter().map(|(i, _)| *i).collect();
     let layout = Layout {
         instances: tables,
         reserved: options.reserved as u32,
@@ -625,7 +628,7 @@ pub(crate) fn pack(
         batch: options.batch.max(1) as u32,
         public,
     };
-    let tables = written.into_iter().map(|(_, rows, elements)| rows.into_table(elements));
+    let tables = written.into_iter().map(|(_, rows)| rows.into_table());
     Ok(Program {
         layout,
         tables: tables.collect(),

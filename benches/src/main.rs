@@ -7,7 +7,7 @@
 use anyhow::{Context, Result};
 use clap::Parser;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 use veristar_onnx::{evaluate, quantise, Dataset, FloatModel, QuantiseOptions};
 use veristar_prover::{prove, setup, Prepared, SetupOptions};
@@ -89,12 +89,13 @@ fn measure(model: &str, arguments: &Arguments) -> Result<(Vec<Row>, Option<Accur
     let calibration = Dataset::load(file("calibration.npz"), &float)?;
     let quantised = quantise(&float, &calibration, &QuantiseOptions::default())?;
     let graph = quantised.graph;
-    let accuracy = test_accuracy(model, &file("test.npz"), &float, &graph)?;
-
-    let data = match file("test.npz") {
-        test if test.exists() => Dataset::load(test, &float)?,
-        _ => calibration,
+    let test = file("test.npz");
+    let test = test.exists().then(|| Dataset::load(test, &float)).transpose()?;
+    let accuracy = match &test {
+        Some(test) => test_accuracy(model, test, &float, &graph)?,
+        None => None,
     };
+    let data = test.unwrap_or(calibration);
     let mut inputs = Vec::new();
     for row in data.rows.iter().cycle().take(arguments.runs) {
         inputs.push(veristar_onnx::report::quantise_inputs(&graph, row));
@@ -140,14 +141,11 @@ fn measure(model: &str, arguments: &Arguments) -> Result<(Vec<Row>, Option<Accur
 
 fn test_accuracy(
     model: &str,
-    test: &Path,
+    test: &Dataset,
     float: &FloatModel,
     graph: &veristar_model::Graph,
 ) -> Result<Option<Accuracy>> {
-    if !test.exists() {
-        return Ok(None);
-    }
-    let report = evaluate(float, graph, &Dataset::load(test, float)?)?;
+    let report = evaluate(float, graph, test)?;
     Ok(report.accuracy.map(|accuracy| Accuracy {
         model: model.to_string(),
         rows: report.rows,

@@ -124,13 +124,10 @@ fn prove_execution(prepared: &Prepared, execution: &Execution) -> Result<Proof, 
     let key = &prepared.package.key;
     let pow_bits = key.parameters().opening_pow_bits;
     let opened = open(&provers, channel, scheme, layout.log_height(), pow_bits);
-    let opened = opened.map_err(|error| match error {
-        ProveError::Constraint(_) => {
-            let witness = Witness { values: &values, evaluations: &evaluations, sums: &columns };
-            let found = check::rows(prepared, &witness, &challenges, &claims);
-            ProveError::Constraint(found.first().map_or_else(String::new, ToString::to_string))
-        }
-        other => other,
+    let opened = opened.ok_or_else(|| {
+        let witness = Witness { values: &values, evaluations: &evaluations, sums: &columns };
+        let found = check::rows(prepared, &witness, &challenges, &claims);
+        ProveError::Constraint(found.first().map_or_else(String::new, ToString::to_string))
     })?;
     let commitments = opened.roots.get(2..).and_then(|roots| roots.try_into().ok());
     let (layers, last_layer) = Proof::layers_of(opened.fri);

@@ -5,7 +5,7 @@
 
 use super::text;
 use serde_json::{json, Value};
-use veristar::air::chips::{Binary, Chip, Horner, Maximum, Unary};
+use veristar::air::chips::{Chip, Horner, Maximum};
 use veristar::air::program::{Garbage, Instance, Layout, Program, Table, ZERO};
 use veristar::model::{bounds, Graph, Node, Op, Range, TensorId};
 
@@ -33,15 +33,10 @@ fn used(instance: &Instance, table: &Table, program: &Program) -> Used {
         table.program.get(column).and_then(|c| c.get(row)).copied().unwrap_or(ZERO as i32)
     };
     let set = |column: usize, row: usize| cell(column, row) != ZERO as i32;
-    let lanes = |address: fn(usize) -> usize| -> usize {
-        (0..table.used).map(|row| (0..width).filter(|j| set(address(*j), row)).count()).sum()
-    };
     let mut result = Used { rows: table.used, ..Used::default() };
     match &instance.chip {
         Chip::Weights(_) | Chip::Parameters(_) => result.weights = table.elements,
-        Chip::Input(_) => result.written = table.elements,
-        Chip::Unary(_) => result.written = lanes(Unary::result),
-        Chip::Binary(_) => result.written = lanes(Binary::result),
+        Chip::Input(_) | Chip::Unary(_) | Chip::Binary(_) => result.written = table.elements,
         Chip::Field(_) | Chip::Table(_) => {}
         Chip::Horner(_) => {
             let free = free_ranges(program);
@@ -57,11 +52,8 @@ fn used(instance: &Instance, table: &Table, program: &Program) -> Used {
             }
         }
         Chip::Maximum(_) => {
+            result.read = table.elements;
             for row in 0..result.rows {
-                let lane =
-                    |j: usize| (cell(Maximum::address(j), row), cell(Maximum::position(j), row));
-                // Spare lanes repeat the one before.
-                result.read += (0..width).filter(|j| *j == 0 || lane(*j) != lane(j - 1)).count();
                 result.written += usize::from(set(Maximum::RESULT, row));
                 // Most windows are asked for their maximum only.
                 result.written += usize::from(cell(Maximum::POSITION_READS, row) != 0);
