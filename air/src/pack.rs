@@ -37,6 +37,12 @@ fn rows_at(lengths: &Lengths, width: usize) -> usize {
     lengths.iter().map(|(length, count)| length.div_ceil(width) * count).sum()
 }
 
+/// As `rows_at`, for tables: a function shorter than a row has a row for each entry.
+fn table_rows_at(lengths: &Lengths, width: usize) -> usize {
+    let rows = |n: usize| if n < width { n } else { n.div_ceil(width) };
+    lengths.iter().map(|(length, count)| rows(*length) * count).sum()
+}
+
 fn lengths(runs: impl Iterator<Item = usize>) -> Lengths {
     let mut result = Lengths::new();
     for length in runs.filter(|n| *n > 0) {
@@ -73,7 +79,11 @@ impl Candidate {
         let mut best: Option<(bool, usize, Instance)> = None;
         for width in self.widths.clone() {
             let chip = (self.make)(width);
-            let log_size = fit(rows_at(&self.lengths, width), reserved, &chip)?;
+            let rows = match chip {
+                Chip::Table(_) => table_rows_at(&self.lengths, width),
+                _ => rows_at(&self.lengths, width),
+            };
+            let log_size = fit(rows, reserved, &chip)?;
             let instance = Instance { chip, log_size };
             let key = (log_size > ceiling, cost(&instance));
             if best.as_ref().is_none_or(|(tall, c, _)| key < (*tall, *c)) {

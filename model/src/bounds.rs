@@ -267,6 +267,10 @@ fn check_node(graph: &Graph, node: &Node) -> Result<(), ModelError> {
             let expected = leading.iter().copied().chain([rows]).collect();
             same_shape(name, "the output", expected, output)
         }
+        Op::Product => {
+            let [g, m, n, _] = product_sizes(graph, node)?;
+            same_shape(name, "the output", vec![g, m, n], output)
+        }
         Op::Unary { multiplier, offset, shift, table } => {
             let [x] = inputs(graph, node)?;
             same_shape(name, "the output", x.shape.clone(), output)?;
@@ -309,6 +313,28 @@ pub(crate) fn inputs<'a, const N: usize>(
         expected: N,
         got: tensors.len(),
     })
+}
+
+/// `[G, M, N, K]` of an [`Op::Product`].
+pub(crate) fn product_sizes(graph: &Graph, node: &Node) -> Result<[usize; 4], ModelError> {
+    let [a, b] = inputs(graph, node)?;
+    let &[g, m, k] = a.shape.as_slice() else {
+        return Err(rank(&node.name, "the first input", 3, a.shape.len()));
+    };
+    let &[_, n, _] = b.shape.as_slice() else {
+        return Err(rank(&node.name, "the second input", 3, b.shape.len()));
+    };
+    same_shape(&node.name, "the second input", vec![g, n, k], &b.shape)?;
+    Ok([g, m, n, k])
+}
+
+/// Checks that 64-bit sums of `terms` products of such magnitudes cannot overflow.
+pub(crate) fn check_product(node: &str, terms: usize, a: u64, b: u64) -> Result<(), ModelError> {
+    let sum = (i128::from(a).saturating_mul(i128::from(b))).saturating_mul(terms as i128);
+    match sum <= i128::from(i64::MAX) {
+        true => Ok(()),
+        false => Err(ModelError::ProductOverflow { node: node.into(), channel: 0, sum }),
+    }
 }
 
 fn rank(node: &str, what: &'static str, expected: usize, got: usize) -> ModelError {
@@ -438,6 +464,14 @@ fn output_range(graph: &Graph, node: &Node, field: FieldBound) -> Result<Range, 
         Op::MatMul { weight, bias } => {
             let [x] = inputs(graph, node)?;
             linear_range(graph, name, &what, *weight, *bias, x.range, field)?
+        }
+        Op::Product => {
+            let [a, b] = inputs(graph, node)?;
+            let [.., terms] = product_sizes(graph, node)?;
+            // A sum of independent products: each anywhere in the product's interval.
+            let (lo, hi) = Bilinear::new([1, 0, 0, 0]).range(a.range, b.range);
+            let times = |bound: i128| bound.saturating_mul(terms as i128);
+            field.range(name, &what, times(lo), times(hi))?
         }
         Op::Unary { multiplier, offset, shift, table } => {
             let [x] = inputs(graph, node)?;
@@ -753,6 +787,10 @@ pub fn macs(graph: &Graph) -> u64 {
                 let shape = graph.parameters.get(*weight)?.shape.iter().skip(1);
                 let row = shape.fold(1u64, |product, &n| product.saturating_mul(n as u64));
                 Some(outputs.saturating_mul(row))
+            }
+            Op::Product => {
+                let terms = graph.tensors.get(*node.inputs.first()?)?.shape.last()?;
+                Some(outputs.saturating_mul(*terms as u64))
             }
             Op::Binary { alpha, .. } if *alpha != 0 => Some(outputs),
             _ => None,

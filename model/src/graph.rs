@@ -118,6 +118,9 @@ pub enum Op {
         /// Shape `[O]`.
         bias: Option<ParameterId>,
     },
+    /// Products of two tensors' rows: `y[g, i, j] = sum_k a[g, i, k] * b[g, j, k]`. Inputs `[G, M, K]`
+    /// and `[G, N, K]`, output `[G, M, N]`; every other layout is a [`View`] before or after.
+    Product,
     /// `y = table[rshift(multiplier * x + offset, shift)]`, element by element.
     Unary {
         /// Factor; per element.

@@ -10,7 +10,7 @@
 //! products already. No sum can overflow: `RowSums::check_products` bounds the absolute products.
 
 use crate::{
-    bounds::{inputs, row_sums, structure, Bilinear, FieldBound},
+    bounds::{check_product, inputs, product_sizes, row_sums, structure, Bilinear, FieldBound},
     view, window, Coefficients, Conv2d, Graph, ModelError, Node, Op, Parameter, ParameterId,
     PoolKind, RealRange, ReduceKind, Table, Tensor, Windows,
 };
@@ -162,6 +162,12 @@ fn evaluate(
                 .flat_map(|x| rows().map(move |(row, bias)| bias + dot(row, x)))
                 .collect())
         }
+        Op::Product => {
+            let sizes = product_sizes(graph, node)?;
+            let largest = |x: &[i64]| x.iter().map(|x| x.unsigned_abs()).max().unwrap_or(0);
+            check_product(name, sizes[3], largest(read(0)), largest(read(1)))?;
+            Ok(products(sizes, read(0), read(1)))
+        }
         Op::Unary { multiplier, offset, shift, table } => {
             let table = graph.table(name, *table)?;
             let input = first_input(graph, node)?;
@@ -263,6 +269,18 @@ fn linear<'a>(
         None => vec![0; channels],
     };
     Ok((weight, bias))
+}
+
+/// `[G, M, N]`, see [`Op::Product`]; sizes are `[G, M, N, K]`, and sums have been bounded.
+fn products([_, m, n, k]: [usize; 4], a: &[i64], b: &[i64]) -> Vec<i64> {
+    let mut y = Vec::with_capacity(a.len() / k.max(1) * n);
+    for (a, b) in a.chunks_exact((m * k).max(1)).zip(b.chunks_exact((n * k).max(1))) {
+        for row in a.chunks_exact(k.max(1)) {
+            let sum = |other: &[i64]| row.iter().zip(other).map(|(a, b)| a * b).sum::<i64>();
+            y.extend(b.chunks_exact(k.max(1)).map(sum));
+        }
+    }
+    y
 }
 
 fn dot(weights: &[i32], x: &[i64]) -> i64 {
@@ -420,6 +438,44 @@ mod tests {
             }
         }
         y
+    }
+
+    #[test]
+    fn product_multiplies_rows() {
+        let mut b = Builder::default();
+        let a = b.input(&[2, 2, 3], -9, 9);
+        let c = b.input(&[2, 1, 3], -9, 9);
+        let y = b.node(Op::Product, &[a, c], &[2, 2, 1]);
+        let graph = b.finish(y);
+        let a = vec![1, 2, 3, 4, 5, 6, -1, -2, -3, 0, 0, 1];
+        let values = run(&graph, &[a, vec![1, 0, -1, 2, 3, 4]]).unwrap();
+        assert_eq!(values[y], vec![-2, -2, -20, 4]);
+    }
+
+    #[test]
+    fn product_refuses_other_shapes_and_large_sums() {
+        let with = |shapes: [&[usize]; 3], hi: i64| {
+            let mut b = Builder::default();
+            let a = b.input(shapes[0], 0, hi);
+            let c = b.input(shapes[1], 0, hi);
+            let y = b.node(Op::Product, &[a, c], shapes[2]);
+            let mut graph = b.finish(y);
+            bounds::propagate(&mut graph).and_then(|()| bounds::check(&graph))
+        };
+        assert_eq!(with([&[2, 3, 4], &[2, 5, 4], &[2, 3, 5]], 9), Ok(()));
+        assert!(matches!(
+            with([&[2, 3, 4], &[2, 5, 3], &[2, 3, 5]], 9),
+            Err(ModelError::Shape { .. })
+        ));
+        assert!(matches!(
+            with([&[2, 3, 4], &[1, 5, 4], &[2, 3, 5]], 9),
+            Err(ModelError::Shape { .. })
+        ));
+        assert!(matches!(with([&[3, 4], &[5, 4], &[3, 5]], 9), Err(ModelError::Rank { .. })));
+        assert!(matches!(
+            with([&[2, 3, 4], &[2, 5, 4], &[2, 3, 5]], 1 << 14),
+            Err(ModelError::FieldOverflow { .. })
+        ));
     }
 
     proptest! {

@@ -2,7 +2,12 @@
 
 use rayon::prelude::*;
 
-use crate::{dataset::Dataset, error::OnnxError, load::FloatModel};
+use crate::{
+    dataset::Dataset,
+    error::OnnxError,
+    load::FloatModel,
+    precision::{mask_region, MASKED},
+};
 
 /// What calibration saw of one tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,18 +16,27 @@ pub struct Seen {
     pub lo: f32,
     /// Largest value.
     pub hi: f32,
+    /// Whether it holds minus infinity too, which `lo` leaves out (before a softmax).
+    pub masked: bool,
 }
 
 impl Seen {
-    const NOTHING: Self = Self { lo: f32::INFINITY, hi: f32::NEG_INFINITY };
+    const NOTHING: Self = Self { lo: f32::INFINITY, hi: f32::NEG_INFINITY, masked: false };
 
     /// Largest absolute value.
     pub fn max_abs(&self) -> f64 {
-        f64::from(self.lo.abs().max(self.hi.abs()))
+        match self.lo <= self.hi {
+            true => f64::from(self.lo.abs().max(self.hi.abs())),
+            false => 0.0,
+        }
     }
 
     fn union(&self, other: &Self) -> Self {
-        Self { lo: self.lo.min(other.lo), hi: self.hi.max(other.hi) }
+        Self {
+            lo: self.lo.min(other.lo),
+            hi: self.hi.max(other.hi),
+            masked: self.masked || other.masked,
+        }
     }
 }
 
@@ -32,6 +46,7 @@ impl Seen {
 /// [`OnnxError::Calibration`] for a value that is not finite, and those of running the model.
 pub fn calibrate(model: &FloatModel, data: &Dataset) -> Result<Vec<Seen>, OnnxError> {
     let nodes = &model.net().nodes;
+    let masks = mask_region(model.net());
     data.rows
         .par_iter()
         .enumerate()
@@ -40,10 +55,13 @@ pub fn calibrate(model: &FloatModel, data: &Dataset) -> Result<Vec<Seen>, OnnxEr
             nodes
                 .iter()
                 .zip(&values)
-                .map(|(node, values)| {
+                .zip(&masks)
+                .map(|((node, values), masks)| {
                     values.iter().try_fold(Seen::NOTHING, |seen, v| {
-                        if v.is_finite() {
-                            Ok(Seen { lo: seen.lo.min(*v), hi: seen.hi.max(*v) })
+                        if *masks && *v <= MASKED {
+                            Ok(Seen { masked: true, ..seen })
+                        } else if v.is_finite() {
+                            Ok(Seen { lo: seen.lo.min(*v), hi: seen.hi.max(*v), ..seen })
                         } else {
                             Err(OnnxError::Calibration {
                                 node: node.name.clone(),

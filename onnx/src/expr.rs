@@ -8,8 +8,9 @@ use std::{collections::HashMap, sync::Arc};
 use tract_onnx::tract_core::{
     internal::*,
     ops::{
-        binary::TypedBinOp,
-        logic::Iff,
+        binary::{BinMiniOp, TypedBinOp},
+        element_wise::ElementWiseOp,
+        logic::{self, Iff},
         math::{self, Add, Max, Min, Mul},
     },
 };
@@ -60,12 +61,63 @@ impl Function {
         Self::unary(math::square())
     }
 
-    fn unary(op: impl Into<Box<dyn TypedOp>>) -> Self {
+    /// `|x|`.
+    pub fn absolute() -> Self {
+        Self::unary(math::abs())
+    }
+
+    /// -1, 0 or 1.
+    pub fn sign() -> Self {
+        Self::unary(math::sign())
+    }
+
+    /// The nearest integer towards 0.
+    pub fn truncate() -> Self {
+        let sign = Arc::new(Expr::Apply(math::sign().into(), vec![Arc::new(Expr::Arg)]));
+        let size = Arc::new(Expr::Apply(math::abs().into(), vec![Arc::new(Expr::Arg)]));
+        let floor = Arc::new(Expr::Apply(math::floor().into(), vec![size]));
+        let root = Arc::new(Expr::Apply(math::mul().into(), vec![sign, floor]));
+        Self { root, arg: f32::datum_type() }
+    }
+
+    /// `a` where the argument is `at`, `b` elsewhere.
+    pub fn select(at: f32, a: f32, b: f32) -> Self {
+        let scalar = |v: f32| Arc::new(Expr::Scalar(Arc::new(tensor1(&[v]))));
+        let equal = vec![Arc::new(Expr::Arg), scalar(at)];
+        let test = Arc::new(Expr::Apply(Box::new(TypedBinOp(logic::comp_eq(), None)), equal));
+        let root = Arc::new(Expr::Apply(Box::new(Iff), vec![test, scalar(a), scalar(b)]));
+        Self { root, arg: f32::datum_type() }
+    }
+
+    /// Followed by another operator.
+    pub fn then(self, op: impl Into<Box<dyn TypedOp>>) -> Self {
+        Self { root: Arc::new(Expr::Apply(op.into(), vec![self.root])), arg: self.arg }
+    }
+
+    /// A comparison with a constant.
+    pub fn compare(op: Box<dyn BinMiniOp>, value: f32) -> Self {
+        let op: Box<dyn TypedOp> = Box::new(TypedBinOp(op, None));
+        Self::with_scalar(op, value)
+    }
+
+    /// `exp(x)`.
+    pub fn exponential() -> Self {
+        Self::unary(math::exp())
+    }
+
+    /// `ln(x)`.
+    pub fn logarithm() -> Self {
+        Self::unary(math::ln())
+    }
+
+    /// A function that ONNX or tract names.
+    pub fn unary(op: impl Into<Box<dyn TypedOp>>) -> Self {
         let root = Arc::new(Expr::Apply(op.into(), vec![Arc::new(Expr::Arg)]));
         Self { root, arg: f32::datum_type() }
     }
 
-    fn with_scalar(op: impl Into<Box<dyn TypedOp>>, value: f32) -> Self {
+    /// An operator with a constant second operand.
+    pub fn with_scalar(op: impl Into<Box<dyn TypedOp>>, value: f32) -> Self {
         let scalar = Arc::new(Expr::Scalar(Arc::new(tensor1(&[value]))));
         let root = Arc::new(Expr::Apply(op.into(), vec![Arc::new(Expr::Arg), scalar]));
         Self { root, arg: f32::datum_type() }
@@ -88,6 +140,13 @@ impl Function {
         Ok(value)
     }
 
+    /// The type that tract gives the value.
+    pub fn result(&self) -> DatumType {
+        let value = from_f32(tensor1(&[0.5f32]), self.arg)
+            .and_then(|arg| eval(&self.root, &arg.into_tvalue(), &mut HashMap::new()));
+        value.map_or(f32::datum_type(), |v| v.datum_type())
+    }
+
     /// Whether `f(2^k x) = 2^k f(x)` (identity, ReLU, leaky ReLU, absolute value): such a function
     /// has one table for all power-of-two scales. Decided by trial: exact in binary floats.
     pub fn is_homogeneous(&self) -> bool {
@@ -99,6 +158,28 @@ impl Function {
                 _ => false,
             }
         })
+    }
+
+    /// Whether it is `x * x`. Decided by trial.
+    pub fn is_square(&self) -> bool {
+        let xs = [-3.0f32, -1.0, -0.625, 0.0, 0.375, 1.0, 2.5, 6.5, 100.0, -77.0];
+        self.eval(&xs).is_ok_and(|ys| xs.iter().zip(&ys).all(|(x, y)| x * x == *y))
+    }
+
+    /// Whether it is `exp` itself.
+    pub fn is_exponential(&self) -> bool {
+        self.is_only::<math::Exp>()
+    }
+
+    /// Whether it is `ln` itself.
+    pub fn is_logarithm(&self) -> bool {
+        self.is_only::<math::Ln>()
+    }
+
+    fn is_only<O: ElementWiseMiniOp>(&self) -> bool {
+        matches!(&*self.root, Expr::Apply(op, args)
+            if matches!(args.as_slice(), [a] if matches!(**a, Expr::Arg))
+                && op.downcast_ref::<ElementWiseOp>().is_some_and(|op| op.0.is::<O>()))
     }
 
     /// A short name for people.

@@ -55,6 +55,7 @@ fn node_value(node: &Node, inputs: &[&Node], args: &[&[f32]]) -> TractResult<Vec
                 to_f32(&value)?
             }
         }
+        Op::Product => products(&inputs[0].shape, &inputs[1].shape, args[0], args[1]),
         Op::Function(f) => f.eval(args[0])?,
         Op::Affine { mul, add } => {
             let (mul, add) = (mul.expand(&node.shape), add.expand(&node.shape));
@@ -189,6 +190,22 @@ fn conv_value(conv: &Conv, from: &[usize], to: &[usize], x: &[f32]) -> Vec<f32> 
     }
     for (chunk, e) in y.chunks_mut(oh * ow).zip((0..o).cycle()) {
         chunk.iter_mut().for_each(|v| *v += conv.bias[e]);
+    }
+    y
+}
+
+/// `[G, M, K]` and `[G, N, K]` to `[G, M, N]`.
+fn products(of_a: &[usize], of_b: &[usize], a: &[f32], b: &[f32]) -> Vec<f32> {
+    let (m, n, k) = (of_a[1], of_b[1], of_a[2]);
+    let mut y = vec![0f32; of_a[0] * m * n];
+    for ((a, b), y) in a.chunks(m * k).zip(b.chunks(n * k)).zip(y.chunks_mut(m * n)) {
+        if let (Ok(a), Ok(b), Ok(mut y)) = (
+            ArrayView2::from_shape((m, k), a),
+            ArrayView2::from_shape((n, k), b),
+            ArrayViewMut2::from_shape((m, n), y),
+        ) {
+            ndarray::linalg::general_mat_mul(1.0, &a, &b.t(), 0.0, &mut y);
+        }
     }
     y
 }

@@ -11,9 +11,11 @@
 //! |---|---|
 //! | [`load`] | [`FloatModel`]: an ONNX file, run by tract and lowered to the float graph |
 //! | [`dataset`] | [`Dataset`]: calibration and test data from `.npz`, `.npy` and JSON |
+//! | `rewrite` | repairs of the ONNX graph before tract reads it |
 //! | `lower` | tract's operators to the few of the float graph |
 //! | `simplify` | folding into linear layers, closure of element-wise chains into functions |
 //! | `float`, `expr` | runs the float graph; one-input functions |
+//! | `precision` | bits of each tensor; masks before a softmax |
 //! | `calibrate` | ranges of all tensors over the data |
 //! | [`mod@quantise`] | scales, weights, tables: the integer graph |
 //! | [`report`] | error and accuracy against float |
@@ -31,8 +33,10 @@ mod index;
 pub mod load;
 mod lower;
 mod net;
+mod precision;
 pub mod quantise;
 pub mod report;
+mod rewrite;
 mod simplify;
 pub mod supported;
 

@@ -27,6 +27,7 @@ use crate::{
     float,
     lower::{lower, DroppedSoftmax, Origins},
     net::{Net, MAX_ELEMENTS},
+    rewrite,
     simplify::simplify,
 };
 
@@ -136,6 +137,9 @@ impl FloatModel {
         }
         fix_constants(graph, &options.constants)?;
         fix_dimensions(graph, &options.shapes)?;
+        rewrite::narrow(graph);
+        rewrite::unreverse(graph);
+        rewrite::swishes(graph);
         check_types(graph)?;
         if proto.opset_import.iter().any(|o| o.domain.is_empty() && o.version < 7) {
             spread_slopes(graph);
@@ -148,6 +152,13 @@ impl FloatModel {
                     node: node_name(node),
                     operator: node.op_type.clone(),
                     reason: "mode CRD".into(),
+                });
+            }
+            if let Some(reason) = rewrite::misread(node) {
+                return Err(OnnxError::Unsupported {
+                    node: node_name(node),
+                    operator: node.op_type.clone(),
+                    reason,
                 });
             }
             if !onnx.op_register.0.contains_key(&node.op_type) {
@@ -556,17 +567,12 @@ fn spread_slopes(graph: &mut GraphProto) {
     }
 }
 
-/// Only 32-bit floats, integers and booleans.
+/// Only floats, integers and booleans.
 fn check_types(graph: &GraphProto) -> Result<(), OnnxError> {
     let refuse = |name: &str, code: i32| match DataType::try_from(code) {
-        Ok(
-            t @ (DataType::Float16
-            | DataType::Bfloat16
-            | DataType::Double
-            | DataType::String
-            | DataType::Complex64
-            | DataType::Complex128),
-        ) => Err(OnnxError::ElementType { name: name.to_string(), dtype: format!("{t:?}") }),
+        Ok(t @ (DataType::String | DataType::Complex64 | DataType::Complex128)) => {
+            Err(OnnxError::ElementType { name: name.to_string(), dtype: format!("{t:?}") })
+        }
         _ => Ok(()),
     };
     for input in &graph.input {

@@ -74,6 +74,8 @@ pub enum Op {
         /// Summand.
         add: Constants,
     },
+    /// `y[g, i, j] = sum_k a[g, i, k] b[g, j, k]` of two tensors `[G, M, K]` and `[G, N, K]`.
+    Product,
     /// Two tensors; shapes broadcast, ranks equal.
     Binary(Binary),
     /// Windows over the last two axes of `[N, C, H, W]`.

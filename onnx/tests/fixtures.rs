@@ -63,3 +63,23 @@ fn ocr_angle_classifier() {
     assert!(report.outputs[0].max_abs <= 0.05 * report.outputs[0].max_value);
     assert_eq!(report.notes.len(), 1);
 }
+
+/// A transformer encoder with embeddings, masked attention, layer normalisation and GELU, both spelled
+/// out and as nodes: see examples/train/transformer_block.py.
+#[test]
+fn transformer() {
+    let model = FloatModel::load(fixture("transformer.onnx")).unwrap();
+    let load = |name: &str| Dataset::load(fixture(name), &model).unwrap();
+    let calibration = load("transformer.calibration.npz");
+    let graph = quantise(&model, &calibration, &QuantiseOptions::default()).unwrap().graph;
+    let report = evaluate(&model, &graph, &load("transformer.test.npz")).unwrap();
+    for layer in &report.layers {
+        println!("{layer:?}");
+    }
+    println!("{:?}", report.outputs);
+    assert_eq!(report.refused, None);
+    for output in &report.outputs {
+        assert!(output.cosine >= 0.9999, "{output:?}");
+        assert!(output.max_abs <= 0.01 * output.max_value, "{output:?}");
+    }
+}

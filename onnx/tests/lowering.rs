@@ -15,6 +15,7 @@ fn kinds(graph: &veristar_model::Graph) -> Vec<&'static str> {
             Op::Load(_) => Some("load"),
             Op::Conv2d(_) => Some("conv"),
             Op::MatMul { .. } => Some("matmul"),
+            Op::Product => Some("product"),
             Op::Unary { .. } => Some("unary"),
             Op::Binary { .. } => Some("binary"),
             Op::Pool(_) => Some("pool"),

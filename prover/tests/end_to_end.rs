@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{everything, inputs, mlp, prepared, without_weights};
+use common::{everything, inputs, mlp, prepared, products, without_weights};
 use veristar_prover::{check, prove};
 use veristar_security::Preset;
 use veristar_verifier::{verify, Key, Proof};
@@ -35,6 +35,17 @@ fn proves(graph: (veristar_model::Graph, common::Random), preset: Preset, batch:
         assert_eq!(&values.iter().map(|v| i64::from(*v)).collect::<Vec<_>>(), expected);
     }
     println!("{} bytes of proof, {} of key", bytes.len(), key_bytes.len());
+}
+
+#[test]
+fn products_hold() {
+    checks(products(), 1);
+    checks(products(), 3);
+}
+
+#[test]
+fn products_are_proven() {
+    proves(products(), Preset::Fast, 2);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{everything, inputs, mlp, prepared, without_weights};
+use common::{everything, inputs, mlp, prepared, product, without_weights};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use stwo::prover::backend::simd::column::BaseColumn;
@@ -290,5 +290,20 @@ fn hostile_keys_are_errors() {
             }
         }
         assert!(Key::from_bytes(&bytes[..at]).is_err());
+    }
+}
+
+/// The witness of another product: every table holds by itself, the identity does not.
+#[test]
+fn another_product_breaks_the_identity() {
+    let (graph, mut random) = product();
+    let batch = inputs(&graph, &mut random, 1);
+    for operands in [[0, 1], [0, 0], [1, 1], [1, 0]] {
+        let mut prepared = prepared(&graph, Preset::Fast, 1);
+        let node = &mut prepared.package.graph.nodes[0];
+        node.inputs = operands.iter().map(|i| graph.nodes[0].inputs[*i]).collect();
+        let witness = check::witness(&prepared, &batch).expect("witness");
+        assert!(witness.violations(&prepared).is_empty(), "{operands:?}");
+        assert_eq!(witness.balances(&prepared), operands == [0, 1], "{operands:?}");
     }
 }

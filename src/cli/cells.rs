@@ -213,6 +213,7 @@ pub fn layers(graph: &Graph) -> Vec<LayerRow> {
             Op::View(_) => ("view", 0),
             Op::Conv2d(c) => ("conv2d", length(c.weight) + c.bias.map_or(0, length)),
             Op::MatMul { weight, bias } => ("matmul", length(*weight) + bias.map_or(0, length)),
+            Op::Product => ("product", 0),
             Op::Unary { .. } => ("unary", 0),
             Op::Binary { .. } => ("binary", 0),
             Op::Pool(_) => ("pool", 0),

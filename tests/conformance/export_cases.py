@@ -43,6 +43,15 @@ OPERATORS = set(
     MaxPool AveragePool GlobalAveragePool
     Flatten Reshape Transpose Squeeze Unsqueeze Concat Slice Pad Split Expand Identity Dropout
     Constant ArgMax ReduceSum ReduceMean ReduceMax
+    Softmax LogSoftmax Hardmax LayerNormalization RMSNormalization GroupNormalization
+    InstanceNormalization MeanVarianceNormalization LpNormalization Swish Attention RotaryEmbedding
+    Gather GatherElements GatherND ScatterElements ScatterND OneHot Where Einsum Trilu CumSum
+    ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare ArgMin
+    Round Ceil Mod Pow Sign Max Min Mean Sum Equal Greater GreaterOrEqual Less LessOrEqual
+    And Or Xor Not Cosh Sinh Tan Acos Acosh Asin Asinh Atan Atanh Shrink
+    LSTM GRU RNN ConvTranspose Resize Upsample LRN GlobalMaxPool LpPool TopK DepthToSpace
+    SpaceToDepth Tile QuantizeLinear DequantizeLinear QLinearConv QLinearMatMul ConvInteger
+    MatMulInteger DynamicQuantizeLinear Cast CastLike Shape Size ConstantOfShape Range
     """.split()
 )
 
@@ -60,6 +69,32 @@ RUNTIME_PARAMETERS = {
     "Split": {1: "split"},
     "Clip": {1: "min", 2: "max"},
     "Dropout": {1: "ratio", 2: "training_mode"},
+    "ReduceMin": {1: "axes"},
+    "ReduceProd": {1: "axes"},
+    "ReduceL1": {1: "axes"},
+    "ReduceL2": {1: "axes"},
+    "ReduceLogSum": {1: "axes"},
+    "ReduceLogSumExp": {1: "axes"},
+    "ReduceSumSquare": {1: "axes"},
+    "Tile": {1: "repeats"},
+    "TopK": {1: "k"},
+    "Trilu": {1: "k"},
+    "CumSum": {1: "axis"},
+    "OneHot": {1: "depth", 2: "values"},
+    "Resize": {1: "roi", 2: "scales", 3: "sizes"},
+    "Upsample": {1: "scales"},
+    "ConstantOfShape": {0: "shape"},
+    "Range": {0: "start", 1: "limit", 2: "delta"},
+    "RotaryEmbedding": {1: "cos_cache", 2: "sin_cache", 3: "position_ids"},
+    "QuantizeLinear": {1: "scale", 2: "zero_point"},
+    "DequantizeLinear": {1: "scale", 2: "zero_point"},
+    "QLinearConv": {i: "quantisation" for i in (1, 2, 4, 5, 6, 7)},
+    "QLinearMatMul": {i: "quantisation" for i in (1, 2, 4, 5, 6, 7)},
+    "ConvInteger": {2: "zero_point", 3: "zero_point"},
+    "MatMulInteger": {2: "zero_point", 3: "zero_point"},
+    "LSTM": {4: "sequence_lens"},
+    "GRU": {4: "sequence_lens"},
+    "RNN": {4: "sequence_lens"},
 }
 WEIGHTS = {
     "Gemm": {1, 2},
@@ -67,6 +102,18 @@ WEIGHTS = {
     "Conv": {1, 2},
     "BatchNormalization": {1, 2, 3, 4},
     "PRelu": {1},
+    "ConvTranspose": {1, 2},
+    "LayerNormalization": {1, 2},
+    "RMSNormalization": {1},
+    "GroupNormalization": {1, 2},
+    "InstanceNormalization": {1, 2},
+    "LSTM": {1, 2, 3, 7},
+    "GRU": {1, 2, 3},
+    "RNN": {1, 2, 3},
+    "QLinearConv": {3, 8},
+    "QLinearMatMul": {3},
+    "ConvInteger": {1},
+    "MatMulInteger": {1},
 }
 SEED = 0  # several node cases draw from numpy's global generator
 
@@ -121,7 +168,8 @@ def plain(value):
     if value is None or isinstance(value, (list, tuple)):
         raise Skip("a sequence or optional value, not a tensor")
     value = np.asarray(value)
-    if value.dtype.kind not in "fiub" or not value.dtype.isbuiltin:
+    plain_type = value.dtype.kind in "iub" or value.dtype in (np.float16, np.float32, np.float64)
+    if not plain_type or not value.dtype.isbuiltin:
         raise Skip(f"element type {value.dtype}")
     return np.array(value, order="C")
 

@@ -164,6 +164,7 @@ fn check_rows(
     let mut witness = check::witness(prepared, batch).map_err(|e| e.to_string())?;
     let violations = witness.violations(prepared);
     if let Some(first) = violations.first() {
+        violations.iter().for_each(|violation| println!("{violation}"));
         return Err(format!("{} violations, first: {first}", violations.len()));
     }
     if !witness.balances(prepared) {

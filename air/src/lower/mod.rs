@@ -8,6 +8,7 @@ mod elementwise;
 mod linear;
 mod matmul;
 mod pooling;
+mod product;
 
 use crate::builder::{Builder, InputRun};
 use crate::error::AirError;
@@ -85,6 +86,7 @@ impl<'a> Lowering<'a> {
             Op::View(v) => self.view(node, v),
             Op::Conv2d(conv) => self.conv(index, node, conv),
             Op::MatMul { weight, bias } => self.matmul(node, *weight, *bias),
+            Op::Product => self.product(node),
             Op::Unary { multiplier, offset, shift, table } => {
                 self.unary(node, multiplier, offset, shift, *table)
             }

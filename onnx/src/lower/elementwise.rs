@@ -184,6 +184,13 @@ impl Lowering<'_> {
                 Ok(Some(x))
             }
             Some(v) if !v.is_nan() => Ok(None),
+            // A mask: minus infinity where something is left out.
+            _ if op.0.is::<Add>() && c.values.iter().all(|v| *v < f32::INFINITY) => {
+                let rank = c.shape.len();
+                let shape = self.shape(id, 0)?;
+                let one = Constants::uniform(1.0, rank);
+                Ok(Some(self.affine(id, "", &shape, x, one, c.clone())))
+            }
             _ => Err(self.unsupported(id, "with a constant that is not finite")),
         }
     }
@@ -197,6 +204,20 @@ impl Lowering<'_> {
             return Ok(None);
         }
         let zero = Constants::uniform(0.0, shape.len());
+        // Where one side is constant, its values are what is added: exact, and minus infinity works.
+        for (k, other, keep) in [(1, 2, mask.clone()), (2, 1, mask.map(|m| 1.0 - m))] {
+            let (Value::Node(x), Value::Const(t)) = (self.value(id, k)?, self.value(id, other)?)
+            else {
+                continue;
+            };
+            let values = to_f32(&t).map_err(invalid)?;
+            let constant = Constants { shape: t.shape().to_vec(), values };
+            if constant.shape.len() != shape.len() {
+                continue;
+            }
+            let add = keep.zip(&constant, |keep, c| if keep != 0.0 { 0.0 } else { c });
+            return Ok(Some(self.affine(id, "", shape, x, keep, add)));
+        }
         let mut parts = Vec::new();
         for (k, keep) in [(1, mask.clone()), (2, mask.map(|m| 1.0 - m))] {
             let value = self.value(id, k)?;

@@ -98,6 +98,9 @@ impl Lowering<'_> {
         }
         let spec = &op.pool_spec;
         let outputs = op.output_channels();
+        if let Value::Node(kernel) = self.value(id, 1)? {
+            return self.conv_of_two(id, op, kernel);
+        }
         let (weight, bias) = self.kernel(id, op.kernel_fmt, op.group, outputs)?;
         let Value::Node(x) = self.value(id, 0)? else {
             return Err(self.unsupported(id, "its input is a constant"));
@@ -176,6 +179,70 @@ impl Lowering<'_> {
             y = self.transpose(id, y, vec![0, 2, 1, 3, 4]);
         }
         y = self.reshape(id, y, full);
+        Ok(self.with_format(id, y, has_n, c_last))
+    }
+
+    /// A convolution whose kernel depends on the input: the windows, collected by a view, times the
+    /// kernel.
+    fn conv_of_two(
+        &mut self,
+        id: usize,
+        op: &TractConv,
+        kernel: NodeId,
+    ) -> Result<NodeId, OnnxError> {
+        let spec = &op.pool_spec;
+        let (has_n, c_last) = (spec.data_format.has_n(), spec.data_format.c_is_last());
+        if op.kernel_fmt != KernelFormat::OIHW {
+            return Err(self.unsupported(id, "its kernel is not constant"));
+        }
+        let value = self.value(id, 0)?;
+        let x = self.as_node(id, value)?;
+        let x = self.channels_first(id, x, has_n, c_last);
+        let shape = self.net.nodes[x].shape.clone();
+        let (n, c, hw) = (shape[0], shape[1], shape[2..].to_vec());
+        let padding = spec.computed_padding(&hw);
+        let (mut before, mut after) = (vec![0; shape.len()], vec![0; shape.len()]);
+        for (a, p) in padding.iter().enumerate() {
+            (before[a + 2], after[a + 2]) = (p.pad_before, p.pad_after);
+        }
+        let x = self.zero_pad(id, x, before, after, 0.0);
+        let padded = self.net.nodes[x].shape[2..].to_vec();
+        let steps = crate::index::strides(&padded);
+        let out: Vec<usize> = padding.iter().map(|p| p.convoluted).collect();
+        let along = |factor: &dyn Fn(usize) -> usize| -> Vec<isize> {
+            steps.iter().enumerate().map(|(a, s)| (s * factor(a)) as isize).collect()
+        };
+        let starts = along(&|a| spec.stride(a));
+        let taps = along(&|a| spec.dilation(a));
+        let windows: Vec<usize> = crate::index::walk(&out, &starts, 0)
+            .flat_map(|start| {
+                let taps = crate::index::walk(&spec.kernel_shape, &taps, 0);
+                taps.map(move |tap| start + tap).collect::<Vec<_>>()
+            })
+            .collect();
+        let (points, size) = (out.iter().product(), spec.kernel_shape.iter().product::<usize>());
+        let (groups, outputs) = (op.group, op.output_channels());
+        let terms = c / groups * size;
+        let x = self.reshape(id, x, vec![n, c, padded.iter().product()]);
+        let x = self.select(id, x, 2, windows);
+        let x = self.reshape(id, x, vec![n * groups, c / groups, points, size]);
+        let x = self.transpose(id, x, vec![0, 2, 1, 3]);
+        let x = self.reshape(id, x, vec![n * groups, points, terms]);
+        let kernel = self.reshape(id, kernel, vec![groups, outputs / groups, terms]);
+        let kernel = self.select(id, kernel, 0, (0..n * groups).map(|g| g % groups).collect());
+        let of_product = vec![n * groups, outputs / groups, points];
+        let mut y = self.emit(id, "", of_product, Op::Product, vec![kernel, x]);
+        if self.model.node(id).inputs.len() > 2 {
+            let bias = self.value(id, 2)?;
+            let bias = self.as_node(id, bias)?;
+            let count: usize = self.net.nodes[bias].shape.iter().product();
+            y = self.reshape(id, y, vec![n, outputs, points]);
+            let bias = self.reshape(id, bias, vec![1, count, 1]);
+            y = self.combined(id, "", crate::net::Binary::Add, y, bias);
+        }
+        let mut full = vec![n, outputs];
+        full.extend(out);
+        let y = self.reshape(id, y, full);
         Ok(self.with_format(id, y, has_n, c_last))
     }
 
@@ -270,18 +337,26 @@ impl Lowering<'_> {
         x
     }
 
-    /// A product with one constant operand: views around a matrix product or a 1x1 convolution.
+    /// A product with one constant operand (others are in `product`): views around a matrix product or a 1x1 convolution.
     fn einsum(&mut self, id: usize, op: &EinSum) -> Result<NodeId, OnnxError> {
         if op.q_params.is_some() {
             return Err(self.unsupported(id, "an already quantised product"));
         }
-        if self.model.node(id).inputs.len() != 2 {
-            return Err(self.unsupported(id, "an einsum of other than two operands"));
-        }
-        let (x, weight, slots) = match (self.value(id, 0)?, self.value(id, 1)?) {
-            (Value::Node(x), Value::Const(w)) => (x, w, (0, 1)),
-            (Value::Const(w), Value::Node(x)) => (x, w, (1, 0)),
-            _ => return Err(self.unsupported(id, "both operands depend on the input")),
+        let (x, weight, slots) = match self.model.node(id).inputs.len() {
+            1 => {
+                let value = self.value(id, 0)?;
+                let x = self.as_node(id, value)?;
+                return self.einsum_of_one(id, op, x);
+            }
+            2 => match (self.value(id, 0)?, self.value(id, 1)?) {
+                (Value::Node(x), Value::Const(w)) => (x, w, (0, 1)),
+                (Value::Const(w), Value::Node(x)) => (x, w, (1, 0)),
+                (a, b) => {
+                    let operands = [self.as_node(id, a)?, self.as_node(id, b)?];
+                    return self.product(id, op, operands);
+                }
+            },
+            _ => return Err(self.unsupported(id, "an einsum of more than two operands")),
         };
         let from = self.net.nodes[x].shape.clone();
         let mut letters = Vec::new();

@@ -2,14 +2,22 @@
 //!
 //! | file | operators |
 //! |---|---|
+//! | `attention` | attention, normalisations that tract holds as one operator |
+//! | `indexed` | reads and writes at indices: gathers, scatters, one-hot, top-k, resizing |
+//! | `recurrent` | recurrent layers and scans, unrolled |
 //! | `linear` | convolutions (1-, 2- and 3-D, transposed), matrix products with constants |
 //! | `elementwise` | arithmetic, activations, comparisons, casts |
 //! | `pooling` | pooling windows and reductions |
+//! | `product` | matrix products and einsums of activations |
 //! | `view` | everything that only moves elements |
 
+mod attention;
 mod elementwise;
+mod indexed;
 mod linear;
 mod pooling;
+mod product;
+mod recurrent;
 mod view;
 
 use std::{collections::HashMap, sync::Arc};
@@ -27,8 +35,8 @@ use tract_onnx::tract_core::{
 
 use crate::{
     error::OnnxError,
-    expr::to_f32,
-    net::{Net, Node, NodeId, Op, MAX_ELEMENTS},
+    expr::{to_f32, Function},
+    net::{Binary, Net, Node, NodeId, Op, Reduce, ReduceKind, MAX_ELEMENTS},
 };
 
 /// ONNX node names and operators, for messages.
@@ -61,6 +69,8 @@ struct Lowering<'a> {
     map: HashMap<OutletId, Lowered>,
     dropped: Vec<DroppedSoftmax>,
     drop_softmax: bool,
+    /// Inside an operator that tract holds as a graph of its own: its node's name and operator.
+    scope: Option<(String, String)>,
 }
 
 /// An operand: a constant or a node.
@@ -105,6 +115,7 @@ pub fn lower(
         map: HashMap::new(),
         dropped: Vec::new(),
         drop_softmax,
+        scope: None,
     };
     let order = model.eval_order().map_err(invalid)?;
     let inputs: Vec<usize> =
@@ -170,12 +181,21 @@ impl Lowering<'_> {
             }
             return Ok(());
         }
+        if self.folded(id)? {
+            return Ok(());
+        }
         if let Some(op) = node.op_as::<Const>() {
             self.map.insert(OutletId::new(id, 0), Lowered::Const(op.val().clone()));
             return Ok(());
         }
         if node.op_is::<TypedSource>() {
             return Err(self.unsupported(id, "an input inside the graph"));
+        }
+        if let Some(outputs) = self.composite(id)? {
+            for (slot, output) in outputs.into_iter().enumerate() {
+                self.map.insert(OutletId::new(id, slot), output);
+            }
+            return Ok(());
         }
         if let Some(softmax) = node.op_as::<Softmax>() {
             let softmax = softmax.clone();
@@ -187,7 +207,10 @@ impl Lowering<'_> {
                 Some(new) => new,
                 None => match self.view(id)? {
                     Some(new) => new,
-                    None => self.elementwise(id)?,
+                    None => match self.indexed(id)? {
+                        Some(new) => new,
+                        None => self.elementwise(id)?,
+                    },
                 },
             },
         };
@@ -195,38 +218,138 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// A final softmax is left out: the output is its logits. tract writes a LogSoftmax as a
-    /// logarithm after a softmax.
+    /// A final softmax is left out: the output is its logits. Elsewhere, with `m` the maximum over
+    /// the axes, it is `exp(x - (m + ln(sum exp(x - m))))`, and a LogSoftmax the argument of that
+    /// `exp`: every factor but the last stays in a small range, and the result has the same relative
+    /// error for small and large probabilities. tract writes a LogSoftmax as a logarithm after a
+    /// softmax.
     fn softmax(&mut self, id: usize, softmax: &Softmax) -> Result<(), OnnxError> {
+        if softmax.quant_output_dt.is_some_and(|dt| !dt.is_float()) {
+            return Err(self.unsupported(id, "an already quantised softmax"));
+        }
         let outputs = self.model.output_outlets().map_err(invalid)?;
         let readers = &self.model.node(id).outputs[0].successors;
         let mut log = softmax.kind == SoftmaxKind::LogSoftmax;
         let mut last = id;
         if let [only] = readers.as_slice() {
             let reader = self.model.node(only.node);
-            if reader.op_as::<ElementWiseOp>().is_some_and(|op| op.0.is::<Ln>()) {
+            let seen = outputs.iter().any(|o| o.node == id);
+            if !seen && reader.op_as::<ElementWiseOp>().is_some_and(|op| op.0.is::<Ln>()) {
                 (last, log) = (only.node, true);
             }
         }
         let end = self.model.node(last);
-        let output = outputs.iter().position(|o| o.node == last).filter(|_| {
-            let shared = last != id && outputs.iter().any(|o| o.node == id);
-            self.drop_softmax && !shared && end.outputs.iter().all(|o| o.successors.is_empty())
-        });
-        let Some(output) = output else {
-            return Err(self.unsupported(id, "only as the last operator before an output"));
-        };
+        let output = outputs
+            .iter()
+            .position(|o| o.node == last)
+            .filter(|_| self.drop_softmax && end.outputs.iter().all(|o| o.successors.is_empty()));
         let input = self.value(id, 0)?;
-        let new = self.as_node(id, input)?;
+        let x = self.as_node(id, input)?;
+        let new = match output {
+            Some(output) => {
+                self.dropped.push(DroppedSoftmax { output, axes: softmax.axes.to_vec(), log });
+                x
+            }
+            None => self.softmax_of(id, x, &softmax.axes, log),
+        };
         self.map.insert(OutletId::new(id, 0), Lowered::Node(new));
         self.map.insert(OutletId::new(last, 0), Lowered::Node(new));
-        self.dropped.push(DroppedSoftmax { output, axes: softmax.axes.to_vec(), log });
         Ok(())
     }
 
-    fn unsupported(&self, id: usize, reason: &str) -> OnnxError {
+    /// Softmax or LogSoftmax as sums, maxima and functions.
+    pub(super) fn softmax_of(&mut self, id: usize, x: NodeId, axes: &[usize], log: bool) -> NodeId {
+        let shape = self.net.nodes[x].shape.clone();
+        let mut kept = shape.clone();
+        axes.iter().for_each(|axis| kept[*axis] = 1);
+        let mut axes = axes.to_vec();
+        axes.sort_unstable();
+        let reduce = |kind| Op::Reduce(Reduce { kind, axes: axes.clone() });
+        let m = self.emit(id, "maximum", kept.clone(), reduce(ReduceKind::Max), vec![x]);
+        let d = self.emit(id, "below", shape.clone(), Op::Binary(Binary::Sub), vec![x, m]);
+        let exp = || Op::Function(Function::exponential());
+        let e = self.emit(id, "exponential", shape.clone(), exp(), vec![d]);
+        let s = self.emit(id, "sum", kept.clone(), reduce(ReduceKind::Sum(1.0)), vec![e]);
+        let ln = Op::Function(Function::logarithm());
+        let l = self.emit(id, "logarithm", kept.clone(), ln, vec![s]);
+        let c = self.emit(id, "normaliser", kept, Op::Binary(Binary::Add), vec![m, l]);
+        let suffix = if log { "" } else { "log" };
+        let y = self.emit(id, suffix, shape.clone(), Op::Binary(Binary::Sub), vec![x, c]);
+        match log {
+            true => y,
+            false => self.emit(id, "", shape, exp(), vec![y]),
+        }
+    }
+
+    /// Evaluates a node all of whose inputs are constants (inside a scan, tract does not know).
+    fn folded(&mut self, id: usize) -> Result<bool, OnnxError> {
         let node = self.model.node(id);
-        let (name, operator) = self.origins.find(&node.name, &node.op.name());
+        if self.scope.is_none() || node.inputs.is_empty() {
+            return Ok(false);
+        }
+        let mut inputs: TVec<TValue> = tvec!();
+        for outlet in &node.inputs {
+            match self.map.get(outlet) {
+                Some(Lowered::Const(t)) => inputs.push(t.clone().into_tvalue()),
+                _ => return Ok(false),
+            }
+        }
+        let Some(outputs) = node.op.eval_out_of_plan(inputs).map_err(invalid)? else {
+            return Ok(false);
+        };
+        for (slot, output) in outputs.into_iter().enumerate() {
+            let constant = Lowered::Const(output.into_arc_tensor());
+            self.map.insert(OutletId::new(id, slot), constant);
+        }
+        Ok(true)
+    }
+
+    /// The ONNX node that a tract node came from.
+    fn origin(&self, id: usize) -> (String, String) {
+        let node = self.model.node(id);
+        match &self.scope {
+            Some((name, operator)) => (format!("{name}.{}", node.name), operator.clone()),
+            None => self.origins.find(&node.name, &node.op.name()),
+        }
+    }
+
+    /// Lowers a graph that stands for one node: `inputs` are the values of its inputs. Gives the
+    /// values of its outputs.
+    fn graph(
+        &mut self,
+        id: usize,
+        graph: &TypedModel,
+        inputs: &[Lowered],
+    ) -> Result<Vec<Lowered>, OnnxError> {
+        let sources = graph.input_outlets().map_err(invalid)?;
+        let mut inner = Lowering {
+            model: graph,
+            origins: self.origins,
+            net: std::mem::take(&mut self.net),
+            map: sources.iter().copied().zip(inputs.iter().cloned()).collect(),
+            dropped: Vec::new(),
+            drop_softmax: false,
+            scope: Some(self.origin(id)),
+        };
+        let order = graph.eval_order().map_err(invalid)?;
+        let done = order.into_iter().try_for_each(|node| inner.node(node));
+        let outlets = graph.output_outlets().map_err(invalid)?;
+        let outputs = outlets.iter().map(|outlet| inner.map.get(outlet).cloned()).collect();
+        self.net = inner.net;
+        done?;
+        Option::<Vec<Lowered>>::ok_or_else(outputs, || self.unsupported(id, "an output is missing"))
+    }
+
+    /// The value of input `input`, as [`Self::graph`] takes it.
+    fn lowered(&self, id: usize, input: usize) -> Result<Lowered, OnnxError> {
+        Ok(match self.value(id, input)? {
+            Value::Const(t) => Lowered::Const(t),
+            Value::Node(n) => Lowered::Node(n),
+        })
+    }
+
+    fn unsupported(&self, id: usize, reason: &str) -> OnnxError {
+        let (name, operator) = self.origin(id);
         OnnxError::Unsupported { node: name, operator, reason: reason.to_string() }
     }
 
@@ -273,7 +396,9 @@ impl Lowering<'_> {
 
     fn constant(&mut self, name: &str, t: &Tensor) -> Result<NodeId, OnnxError> {
         let values = to_f32(t).map_err(invalid)?;
-        if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
+        // Minus infinity is a mask: calibration refuses it anywhere but before a softmax.
+        let infinite = |v: &&f32| !v.is_finite() && **v != f32::NEG_INFINITY;
+        if let Some(bad) = values.iter().find(infinite) {
             return Err(OnnxError::Invalid { reason: format!("constant `{name}` holds {bad}") });
         }
         Ok(self.net.push(Node {
@@ -295,8 +420,7 @@ impl Lowering<'_> {
         op: Op,
         inputs: Vec<NodeId>,
     ) -> NodeId {
-        let node = self.model.node(id);
-        let (name, operator) = self.origins.find(&node.name, &node.op.name());
+        let (name, operator) = self.origin(id);
         let name = if suffix.is_empty() { name } else { format!("{name}.{suffix}") };
         self.net.push(Node { name, operator, shape, dtype: f32::datum_type(), op, inputs })
     }

@@ -200,6 +200,31 @@ impl Lowering<'_> {
         x
     }
 
+    /// The product over axes: pairs, pairs of pairs, and so on.
+    fn products(&mut self, id: usize, x: NodeId, axes: &[usize]) -> Result<NodeId, OnnxError> {
+        let mut x = x;
+        for axis in axes {
+            loop {
+                let n = self.net.nodes[x].shape[*axis];
+                if n == 1 {
+                    break;
+                }
+                let a = self.select(id, x, *axis, (0..n / 2).collect());
+                let b = self.select(id, x, *axis, (n / 2..n / 2 * 2).collect());
+                let dtype = self.net.nodes[x].dtype;
+                let mut y = self.combined(id, "pairs", crate::net::Binary::Mul, a, b);
+                self.net.nodes[y].dtype = dtype;
+                if n % 2 == 1 {
+                    let rest = self.select(id, x, *axis, vec![n - 1]);
+                    y = self.joined(id, vec![y, rest], *axis);
+                }
+                x = y;
+            }
+        }
+        let shape = self.shape(id, 0)?;
+        Ok(self.reshape(id, x, shape))
+    }
+
     fn reduce(&mut self, id: usize, op: &TractReduce) -> Result<NodeId, OnnxError> {
         let Value::Node(x) = self.value(id, 0)? else {
             return Err(self.unsupported(id, "its input is a constant"));
@@ -219,9 +244,10 @@ impl Lowering<'_> {
             Reducer::MeanOfSquares => {
                 (ReduceKind::Sum(1.0 / count as f32), Some(Function::square()), None)
             }
-            Reducer::Prod | Reducer::All | Reducer::Any => {
-                return Err(self.unsupported(id, "this reduction"));
-            }
+            Reducer::Prod => return self.products(id, x, &axes),
+            // Truth values are 0 and 1: all is the smallest, any the largest.
+            Reducer::All => (ReduceKind::Max, Some(Function::negate()), Some(Function::negate())),
+            Reducer::Any => (ReduceKind::Max, None, None),
         };
         if matches!(kind, ReduceKind::ArgMax(_)) && axes.len() != 1 {
             return Err(self.unsupported(id, "arg-max over several axes"));

@@ -190,7 +190,7 @@ impl Lowering<'_> {
 
     fn gather(&mut self, id: usize, op: &Gather) -> Result<NodeId, OnnxError> {
         let Value::Const(indices) = self.value(id, 1)? else {
-            return Err(self.unsupported(id, "the indices are not constant"));
+            return self.gather_data(id, op);
         };
         let value = self.value(id, 0)?;
         let x = self.as_node(id, value)?;

@@ -98,6 +98,7 @@ impl Emitter<'_> {
             Op::MatMul(product) => self.matmul(id, product),
             Op::Affine { mul, add } => self.affine(id, mul, add),
             Op::Function(f) => self.function(id, f),
+            Op::Product => self.product(id),
             Op::Binary(kind) => self.combine(id, *kind),
             Op::Pool(pool) => self.pool(id, pool),
             Op::Reduce(reduce) => self.reduce(id, reduce),
@@ -110,11 +111,13 @@ impl Emitter<'_> {
         let tensor = self.grid(x)?;
         let Range { lo, hi } = self.graph.tensors[tensor].range;
         let shape = Shape {
-            from: self.scales.shared[x],
+            step: 2f64.powi(-self.scales.shared[x]),
             to: self.scales.shared[id],
             lo,
             hi,
             saturation: self.scales.saturation[id],
+            floor: self.scales.floor[id],
+            shift: 0,
         };
         let seen = self.seen[x];
         let table = self.table(Some(f), &shape, &seen)?;
@@ -131,6 +134,14 @@ impl Emitter<'_> {
     /// The tensor of a node.
     pub(super) fn grid(&mut self, id: NodeId) -> Result<TensorId, OnnxError> {
         self.grid_at(id, self.scales.shared[id])
+    }
+
+    /// The tensor of a node as the operand of a linear layer: with at most the activations' bits.
+    pub(super) fn operand(&mut self, id: NodeId) -> Result<(TensorId, i32), OnnxError> {
+        let bits = self.scales.precision.bits[id];
+        let drop = bits.saturating_sub(self.options.activation_bits) as i32;
+        let e = self.scales.shared[id] - drop;
+        Ok((self.grid_at(id, e)?, e))
     }
 
     /// The tensor of a node at its own exponent or a smaller one.
@@ -150,7 +161,7 @@ impl Emitter<'_> {
         let saturation = lo.abs().max(hi);
         let table = self.table(
             None,
-            &Shape { from: e, to: e, lo, hi, saturation },
+            &Shape { step: 2f64.powi(-e), to: e, lo, hi, saturation, floor: None, shift: drop },
             &self.seen[id].clone(),
         )?;
         let op = ModelOp::Unary {
@@ -182,20 +193,25 @@ impl Emitter<'_> {
         }
     }
 
-    /// The table after an accumulator of node `id`, whose argument has exponent `from`.
+    /// The table after an accumulator of node `id`, shifted by `shift` to an argument of real value
+    /// `step`; `reach` are the arguments it can take, if they should narrow the table.
     pub(super) fn target_table(
         &mut self,
         id: NodeId,
         target: &Target,
-        from: i32,
+        step: f64,
+        shift: i32,
+        reach: Option<Range>,
     ) -> Result<usize, OnnxError> {
-        let (lo, hi) = self.domain();
+        let (lo, hi) = self.domain(id, target.function.is_some(), shift, reach);
         let shape = Shape {
-            from,
+            step,
             to: self.scales.shared[target.node],
             lo,
             hi,
             saturation: self.scales.saturation[target.node],
+            floor: self.scales.floor[target.node],
+            shift,
         };
         let seen = self.seen[id];
         self.table(target.function.as_ref(), &shape, &seen)

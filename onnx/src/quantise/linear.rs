@@ -81,7 +81,7 @@ impl Emitter<'_> {
     /// A convolution.
     pub(super) fn conv(&mut self, id: NodeId, conv: &Conv) -> Result<(), OnnxError> {
         let x = self.net.nodes[id].inputs[0];
-        let input = self.grid(x)?;
+        let (input, ex) = self.operand(x)?;
         let shape = self.net.nodes[id].shape.clone();
         let [o, c, kh, kw] = conv.weight_shape;
         let rows = Rows { weight: &conv.weight, bias: &conv.bias, terms: c * kh * kw };
@@ -95,18 +95,18 @@ impl Emitter<'_> {
             groups: conv.groups,
         };
         let make = move |weight, bias| ModelOp::Conv2d(Conv2d { weight, bias, ..template.clone() });
-        self.layer(id, &rows, input, self.scales.shared[x], vec![o, c, kh, kw], shape, inner, &make)
+        self.layer(id, &rows, input, ex, vec![o, c, kh, kw], shape, inner, &make)
     }
 
     /// A matrix product.
     pub(super) fn matmul(&mut self, id: NodeId, product: &MatMul) -> Result<(), OnnxError> {
         let x = self.net.nodes[id].inputs[0];
-        let input = self.grid(x)?;
+        let (input, ex) = self.operand(x)?;
         let shape = self.net.nodes[id].shape.clone();
         let rows = Rows { weight: &product.weight, bias: &product.bias, terms: product.terms };
         let make = |weight, bias| ModelOp::MatMul { weight, bias };
         let of_weight = vec![product.outputs, product.terms];
-        self.layer(id, &rows, input, self.scales.shared[x], of_weight, shape, 1, &make)
+        self.layer(id, &rows, input, ex, of_weight, shape, 1, &make)
     }
 
     /// Constants per channel that no layer absorbs: a depthwise 1x1 convolution.
@@ -198,7 +198,8 @@ impl Emitter<'_> {
         if raw {
             self.rescale_group(id, exponent);
         } else {
-            let table = self.target_table(id, &target, q.eq)?;
+            let shift = q.shifts.iter().copied().max().unwrap_or(0);
+            let table = self.target_table(id, &target, 2f64.powi(-q.eq), shift, None)?;
             let op = ModelOp::Unary {
                 multiplier: Coefficients::scalar(1),
                 offset: Coefficients::scalar(0),

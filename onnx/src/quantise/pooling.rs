@@ -6,7 +6,7 @@ use veristar_model::{
 };
 
 use super::{
-    emit::Emitter,
+    emit::{Emitter, Target},
     linear::coefficients,
     scale::{exponent, Shape},
     ACCUMULATOR_LIMIT,
@@ -16,6 +16,8 @@ use crate::{
     net::{NodeId, Pool, Reduce, ReduceKind},
 };
 
+/// Largest shift of a sum whose table is as narrow as its reach.
+const MAX_WIDE_SHIFT: i32 = 24;
 /// Largest shift of a division.
 const MAX_SHIFT: i32 = 14;
 /// A multiplier this far off is not used: the sum is requantised before it is divided.
@@ -65,11 +67,13 @@ impl Emitter<'_> {
                     return Ok(());
                 }
                 let shape = Shape {
-                    from: 0,
+                    step: 1.0,
                     to: self.scales.shared[id],
                     lo: 0,
                     hi: range.hi,
                     saturation: i64::from(i32::MAX),
+                    floor: None,
+                    shift: 0,
                 };
                 let seen = self.seen[id];
                 let table = self.table(None, &shape, &seen)?;
@@ -114,6 +118,9 @@ impl Emitter<'_> {
         }
         let largest = range.hi.max(-range.lo).max(1);
         let from = target.from;
+        if let (true, [factor]) = (self.scales.precision.wide[id], factor) {
+            return self.wide_sum(id, &target, tensor, ex, f64::from(*factor));
+        }
         let direct = multiplier(factor, from - ex, largest).filter(|m| m.2 <= MAX_RELATIVE_ERROR);
         let (tensor, (values, shift)) = match direct {
             Some((values, shift, _)) => (tensor, (values, shift)),
@@ -131,8 +138,28 @@ impl Emitter<'_> {
                 }
             }
         };
-        let table = self.target_table(id, &target, from)?;
+        let table = self.target_table(id, &target, 2f64.powi(-from), shift, None)?;
         self.finish(target.node, unary(coefficients(&values, 1), shift, table), vec![tensor]);
+        Ok(())
+    }
+
+    /// A sum whose factor is part of the table after it: exact, whatever the factor.
+    fn wide_sum(
+        &mut self,
+        id: NodeId,
+        target: &Target,
+        sum: TensorId,
+        ex: i32,
+        factor: f64,
+    ) -> Result<(), OnnxError> {
+        // The sum itself is the argument's grid times 2^-exponent of the factor.
+        let of_factor = factor.abs().log2().floor() as i32;
+        let shift = (ex - (target.from + of_factor)).clamp(0, MAX_WIDE_SHIFT);
+        let Range { lo, hi } = self.graph.tensors[sum].range;
+        let reach = Some(Range { lo: lo >> shift, hi: (hi >> shift) + 1 });
+        let step = factor * 2f64.powi(shift - ex);
+        let table = self.target_table(id, target, step, shift, reach)?;
+        self.finish(target.node, unary(Coefficients::scalar(1), shift, table), vec![sum]);
         Ok(())
     }
 
@@ -148,9 +175,9 @@ impl Emitter<'_> {
         let sum_max = self.seen[id].max_abs() * self.options.margin / f64::from(smallest);
         let shift = (ex - exponent(sum_max, self.options.activation_bits)).clamp(0, MAX_SHIFT + 2);
         let e = ex - shift;
-        let (lo, hi) = self.domain();
-        let shape =
-            Shape { from: e, to: e, lo, hi, saturation: 1i64 << self.options.activation_bits };
+        let (lo, hi) = self.domain(id, false, shift, None);
+        let saturation = 1i64 << self.options.activation_bits;
+        let shape = Shape { step: 2f64.powi(-e), to: e, lo, hi, saturation, floor: None, shift };
         let seen = self.seen[id];
         let table = self.table(None, &shape, &seen)?;
         let node = &self.net.nodes[id];

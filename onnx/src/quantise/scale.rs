@@ -3,9 +3,12 @@
 //! Views, maxima and concatenations only move elements, so their inputs and outputs share one
 //! exponent: the smallest that any of them needs.
 
+use tract_onnx::prelude::DatumType;
+
 use crate::{
     calibrate::Seen,
-    net::{Net, NodeId, Op, ReduceKind},
+    net::{Binary, Net, NodeId, Op, ReduceKind},
+    precision::{precision, Precision},
 };
 
 use super::QuantiseOptions;
@@ -27,6 +30,10 @@ pub struct Scales {
     pub group: Vec<NodeId>,
     /// Results saturate here.
     pub saturation: Vec<i64>,
+    /// Bits of each tensor, and what else decides about them.
+    pub precision: Precision,
+    /// What stands for minus infinity.
+    pub floor: Vec<Option<f64>>,
 }
 
 /// The largest exponent that keeps `max_abs` within `2^bits`.
@@ -54,10 +61,10 @@ pub fn fused(net: &Net, readers: &[Vec<NodeId>], id: NodeId) -> Option<NodeId> {
     }
 }
 
-/// What a table tabulates: argument `i * 2^-from`, result rounded to `2^-to`.
+/// What a table tabulates: argument `i * step`, result rounded to `2^-to`.
 pub struct Shape {
-    /// Exponent of the argument.
-    pub from: i32,
+    /// Real value of one step of the argument.
+    pub step: f64,
     /// Exponent of the result.
     pub to: i32,
     /// Smallest argument.
@@ -66,6 +73,10 @@ pub struct Shape {
     pub hi: i64,
     /// Results are clamped to +- this.
     pub saturation: i64,
+    /// What stands for minus infinity.
+    pub floor: Option<f64>,
+    /// Bits dropped before the argument: a longer table in use already must not be ambiguous.
+    pub shift: i32,
 }
 
 /// Chooses all exponents. `exact[k]`: model input `k` holds integers only.
@@ -76,13 +87,23 @@ pub fn scales(
     exact: &[bool],
     options: &QuantiseOptions,
 ) -> Scales {
-    let bits = options.activation_bits;
+    let mut precision = precision(net, readers, options.activation_bits);
+    let floor = floors(net, readers, seen);
     let count = net.nodes.len();
     let mut own = Vec::with_capacity(count);
     let mut wanted = Vec::with_capacity(count);
     let mut saturation = Vec::with_capacity(count);
     for (id, node) in net.nodes.iter().enumerate() {
-        let max_abs = seen[id].max_abs() * options.margin;
+        let mut max_abs = seen[id].max_abs() * options.margin;
+        let whole = whole_bits(node.dtype, max_abs);
+        precision.bits[id] = precision.bits[id].max(whole.unwrap_or(0));
+        let bits = precision.bits[id];
+        if is_exponential(net, readers, id) && seen[id].hi <= NEGLIGIBLE {
+            // Below, the exponential is 0 on any grid: no reason to make the grid coarser.
+            max_abs = max_abs.min(f64::from(NEGLIGIBLE));
+        } else if let Some(floor) = floor[id] {
+            max_abs = max_abs.max(-floor);
+        }
         let mut e = exponent(max_abs, bits);
         let mut room = bits;
         let input = net.inputs.iter().position(|i| *i == id);
@@ -114,6 +135,9 @@ pub fn scales(
             }
             _ => {}
         }
+        if whole.is_some() {
+            (e, want, room) = (0, 0, bits);
+        }
         own.push(e);
         wanted.push(want);
         saturation.push(1i64 << room);
@@ -133,7 +157,51 @@ pub fn scales(
         of_group[group[id]] = of_group[group[id]].min(wanted[id]);
     }
     let shared = group.iter().map(|g| of_group[*g]).collect();
-    Scales { own, shared, group, saturation }
+    Scales { own, shared, group, saturation, precision, floor }
+}
+
+/// Most bits of integers that are kept exact: a table has four times as many entries.
+const WHOLE_BITS: u32 = 16;
+
+/// Bits of a tensor of integers or truth values, which keeps a grid of step 1, if they fit.
+fn whole_bits(dtype: DatumType, max_abs: f64) -> Option<u32> {
+    let bits = (max_abs + 1.0).log2().ceil() as u32;
+    (!dtype.is_float() && bits <= WHOLE_BITS).then_some(bits)
+}
+
+/// `exp(-16)` is less than half a step of any result here.
+const NEGLIGIBLE: f32 = 16.0;
+/// How far below everything else minus infinity has to be.
+const DEPTH: f64 = 12.0;
+
+/// Whether a node is the argument of an exponential and of nothing else.
+pub fn is_exponential(net: &Net, readers: &[Vec<NodeId>], id: NodeId) -> bool {
+    fused(net, readers, id).is_some_and(
+        |reader| matches!(&net.nodes[reader].op, Op::Function(f) if f.is_exponential()),
+    )
+}
+
+/// A number for minus infinity at each node that holds it: so low that after all sums with other
+/// tensors `exp` of the difference to the maximum is 0.
+fn floors(net: &Net, readers: &[Vec<NodeId>], seen: &[Seen]) -> Vec<Option<f64>> {
+    let mut reach: Vec<f64> = seen.iter().map(Seen::max_abs).collect();
+    for id in (0..net.nodes.len()).rev().filter(|id| seen[*id].masked) {
+        for reader in readers[id].iter().filter(|r| seen[**r].masked) {
+            let others = net.nodes[*reader].inputs.iter().map(|i| seen[*i].max_abs());
+            reach[id] = others.fold(reach[id].max(reach[*reader]), f64::max);
+        }
+    }
+    let mut floors: Vec<Option<f64>> = Vec::with_capacity(net.nodes.len());
+    for (id, node) in net.nodes.iter().enumerate() {
+        floors.push(match &node.op {
+            _ if !seen[id].masked => None,
+            Op::View(_) => floors[node.inputs[0]],
+            // A sum's table saturates, whatever its operand added.
+            Op::Binary(Binary::Add | Binary::Sub) => Some(-reach[id] - DEPTH),
+            _ => Some(-2.0 * reach[id] - DEPTH),
+        });
+    }
+    floors
 }
 
 /// Whether every result is one of the operands' values, on their grid.

@@ -6,6 +6,7 @@ use super::emit::Emitter;
 use crate::{
     error::OnnxError,
     net::{NodeId, View},
+    precision::MASKED,
 };
 
 impl Emitter<'_> {
@@ -14,7 +15,7 @@ impl Emitter<'_> {
         let e = self.scales.shared[id];
         let largest = (self.seen[id].max_abs() * self.options.margin * 2f64.powi(e)).ceil() as i64;
         // A power of two: the range that a proof checks is exactly the declared one.
-        let end = (2 * largest).max(2i64 << self.options.activation_bits) as u64;
+        let end = (2 * largest).max(2i64 << self.scales.precision.bits[id]) as u64;
         let end = end.next_power_of_two() as i64;
         let lo = if self.seen[id].lo >= 0.0 { 0 } else { -end };
         let node = &self.net.nodes[id];
@@ -27,7 +28,11 @@ impl Emitter<'_> {
     pub(super) fn constant(&mut self, id: NodeId, values: &[f32]) -> Result<(), OnnxError> {
         let e = self.scales.shared[id];
         let grid = 2f64.powi(e);
-        let values = values.iter().map(|v| (f64::from(*v) * grid).round() as i32).collect();
+        let real = |v: &f32| match self.scales.floor[id] {
+            Some(floor) if *v <= MASKED => floor,
+            _ => f64::from(*v),
+        };
+        let values = values.iter().map(|v| (real(v) * grid).round() as i32).collect();
         let node = &self.net.nodes[id];
         let parameter = self.parameter(&node.name, node.shape.clone(), values);
         let range = self.graph.parameters[parameter].range;

@@ -6,7 +6,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use tract_onnx::tract_core::{internal::*, ops::math};
+use tract_onnx::tract_core::{
+    internal::*,
+    ops::{cast::cast, math},
+};
 
 use crate::{
     expr::{Expr, Function},
@@ -69,9 +72,16 @@ pub fn close(net: &mut Net) {
         let function = Function { root, arg: net.nodes[leaf].dtype };
         net.nodes[id].op = Op::Function(function);
         net.nodes[id].inputs = vec![leaf];
-        net.nodes[id].dtype = f32::datum_type();
     }
     net.compact();
+}
+
+/// An expression of one type as another.
+fn typed(expr: &Arc<Expr>, from: DatumType, to: DatumType) -> Arc<Expr> {
+    match from == to {
+        true => expr.clone(),
+        false => Arc::new(Expr::Apply(Box::new(cast(to)), vec![expr.clone()])),
+    }
 }
 
 fn cut(net: &Net, id: NodeId, needed: &[bool], roots: &[NodeId], leaves: &mut Vec<NodeId>) {
@@ -105,7 +115,11 @@ fn build(net: &Net, id: NodeId, leaf: NodeId, memo: &mut HashMap<NodeId, Arc<Exp
                 .collect();
             Arc::new(Expr::Apply(op.clone(), args))
         }
-        Op::Function(f) => f.of(&inputs[0]),
+        // Types on the way are tract's: a function takes its own and gives the node's.
+        Op::Function(f) => {
+            let given = typed(&inputs[0], net.nodes[node.inputs[0]].dtype, f.arg);
+            typed(&f.of(&given), f.result(), node.dtype)
+        }
         Op::Affine { mul, add } => {
             let mut value = inputs[0].clone();
             let (m, a) = (mul.as_uniform().unwrap_or(1.0), add.as_uniform().unwrap_or(0.0));

@@ -154,7 +154,8 @@ fn unview(c: &Constants, kind: &View, outer: &[usize], inner: &[usize]) -> Const
 fn into_previous(net: &mut Net, id: NodeId, readers: &[Vec<NodeId>]) -> bool {
     let Op::Affine { mul, add } = net.nodes[id].op.clone() else { return false };
     let x = net.nodes[id].inputs[0];
-    if !sole_reader(net, x, readers) || net.nodes[x].shape != net.nodes[id].shape {
+    let finite = add.values.iter().all(|v| v.is_finite());
+    if !finite || !sole_reader(net, x, readers) || net.nodes[x].shape != net.nodes[id].shape {
         return false;
     }
     let shape = net.nodes[x].shape.clone();
@@ -217,7 +218,7 @@ fn scale_rows(weight: &mut [f32], bias: &mut [f32], mul: &[f32], add: &[f32]) {
 /// An affine map before a linear layer.
 fn into_next(net: &mut Net, id: NodeId, readers: &[Vec<NodeId>]) -> bool {
     let Op::Affine { mul, add } = net.nodes[id].op.clone() else { return false };
-    if !sole_reader(net, id, readers) {
+    if !sole_reader(net, id, readers) || add.values.iter().any(|v| !v.is_finite()) {
         return false;
     }
     let next = readers[id][0];

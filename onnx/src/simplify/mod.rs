@@ -3,11 +3,13 @@
 //! 1. `fold`: constant factors and summands go into neighbouring linear layers, element-wise
 //!    operations move in front of reshapes;
 //! 2. `join`: element-wise operators that really join two tensors become additions and products;
-//! 3. `closure`: everything element-wise that depends on one tensor becomes one function.
+//! 3. `closure`: everything element-wise that depends on one tensor becomes one function;
+//! 4. `spread`: constants that hardly repeat become tensors of their own.
 
 mod closure;
 mod fold;
 mod join;
+mod spread;
 
 use crate::{error::OnnxError, lower::Origins, net::Net};
 
@@ -21,5 +23,8 @@ pub fn simplify(net: &mut Net, origins: &Origins) -> Result<(), OnnxError> {
     join::joins(net, origins)?;
     closure::close(net);
     fold::fold(net);
+    spread::spread(net);
+    spread::squares(net);
+    spread::log_sums(net);
     Ok(())
 }

@@ -223,6 +223,31 @@ pub fn everything() -> (Graph, Random) {
     b.finish(&[z, first, last])
 }
 
+/// Products of activations, with more rows than columns and the other way, and a vector.
+pub fn products() -> (Graph, Random) {
+    let mut b = GraphBuilder::new(4);
+    let clamp = b.table("clamp", 9, |q| q.clamp(-255, 255));
+    let x = b.input(&[2, 5, 3]);
+    let w = b.input(&[2, 4, 3]);
+    let wide = b.node(Op::Product, &[w, x], &[2, 4, 5]);
+    let y = b.unary(wide, 8, clamp);
+    let x = b.node(Op::View(View::Transpose { perm: vec![0, 2, 1] }), &[x], &[2, 3, 5]);
+    let tall = b.node(Op::Product, &[y, x], &[2, 4, 3]);
+    let z = b.unary(tall, 8, clamp);
+    let one = b.reshape(z, &[1, 1, 24]);
+    let dot = b.node(Op::Product, &[one, one], &[1, 1, 1]);
+    b.finish(&[wide, tall, dot])
+}
+
+/// The product of two inputs of one shape, so that another pair fits too.
+pub fn product() -> (Graph, Random) {
+    let mut b = GraphBuilder::new(5);
+    let x = b.input(&[2, 3, 4]);
+    let w = b.input(&[2, 3, 4]);
+    let y = b.node(Op::Product, &[x, w], &[2, 3, 3]);
+    b.finish(&[y])
+}
+
 /// Random inputs in range, for a batch.
 pub fn inputs(graph: &Graph, random: &mut Random, batch: usize) -> Vec<Vec<Vec<i64>>> {
     let mut tensor = |id: &usize| -> Vec<i64> {
