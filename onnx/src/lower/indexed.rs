@@ -184,7 +184,9 @@ impl Lowering<'_> {
 
     /// Marks a tensor as one of integers: it keeps a grid of step 1.
     fn integers(&mut self, x: NodeId, dtype: DatumType) -> NodeId {
-        self.net.nodes[x].dtype = if dtype.is_float() { i64::datum_type() } else { dtype };
+        // Not the tensor's own type: differences of unsigned integers are negative too.
+        let whole = if dtype == bool::datum_type() { dtype } else { i64::datum_type() };
+        self.net.nodes[x].dtype = whole;
         x
     }
 

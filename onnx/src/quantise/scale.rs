@@ -112,14 +112,15 @@ pub fn scales(
             e = e.max(0);
             room = if e == 0 { bits + EXTRA_INPUT_BITS } else { bits };
         }
-        let mut want = e;
+        // Zeros suit any grid.
+        let mut want = if max_abs > 0.0 { e } else { i32::MAX };
         match &node.op {
             Op::Function(f) => {
                 let last = net.outputs.contains(&id) && readers[id].is_empty();
                 let same = f.is_homogeneous();
                 if same {
                     // One table for every scale: the result on its argument's grid.
-                    want = want.min(own[node.inputs[0]]);
+                    want = e.min(own[node.inputs[0]]);
                 } else if last {
                     room = (bits + EXTRA_OUTPUT_BITS).min(24);
                     want = exponent(max_abs, room);
@@ -156,7 +157,8 @@ pub fn scales(
     for id in 0..count {
         of_group[group[id]] = of_group[group[id]].min(wanted[id]);
     }
-    let shared = group.iter().map(|g| of_group[*g]).collect();
+    let chosen = |g: &NodeId| Some(of_group[*g]).filter(|e| *e < i32::MAX).unwrap_or(0);
+    let shared = group.iter().map(chosen).collect();
     Scales { own, shared, group, saturation, precision, floor }
 }
 
