@@ -5,8 +5,10 @@
 //! calls it when a proof fails.
 
 use crate::error::ProveError;
+use crate::masks::Masks;
 use crate::memory::{execute, fill, public_values, Execution};
 use crate::prepared::Prepared;
+use crate::randomness::Randomness;
 use crate::sums::{sums, TableColumns};
 use crate::witness::{self, uses::Uses};
 use num_traits::Zero;
@@ -108,27 +110,34 @@ fn witness_of(prepared: &Prepared, execution: &Execution) -> Result<OwnedWitness
     channel.mix_u64(1);
     let mut challenges = Challenges::evaluation_points(&mut channel, layout);
     challenges.draw_lookups(&mut channel);
-    let placement = |i: usize| &prepared.commitments.placements[&layout.instances[i].log_size];
+    let placement = |i: usize| prepared.commitments.placement(&layout.instances[i]);
+    let randomness = match prepared.package.key.hides() {
+        true => Randomness::from_seed([1; 32]),
+        false => Randomness::none(),
+    };
+    let mut masks = Masks::new(layout, &prepared.commitments, randomness);
 
     let uses = Uses::new(&prepared.directory);
     let values = witness::values(graph, program, &memory, &uses)?;
-    let values: Vec<Vec<BaseColumn>> = values
+    let mut values: Vec<Vec<BaseColumn>> = values
         .iter()
         .enumerate()
         .map(|(i, columns)| columns.iter().map(|c| placement(i).column(c)).collect())
         .collect();
+    masks.values(&mut values);
     let evaluations = witness::evaluations(program, &memory, &challenges);
-    let evaluations: Vec<Vec<BaseColumn>> = evaluations
+    let mut evaluations: Vec<Vec<BaseColumn>> = evaluations
         .iter()
         .enumerate()
         .map(|(i, columns)| columns.iter().flat_map(|c| placement(i).extension(c)).collect())
         .collect();
+    masks.evaluations(&mut evaluations);
     let mut all_sums = Vec::new();
     let mut claims = Vec::new();
     for (i, instance) in layout.instances.iter().enumerate() {
         let columns = prepared.columns(i, &values, &evaluations);
         let packed = crate::domain::PackedChallenges::new(&challenges, QM31::zero());
-        let (columns, claim) = sums(&instance.chip, &columns, &packed, placement(i));
+        let (columns, claim) = sums(&instance.chip, &columns, &packed, placement(i), masks.randomness());
         all_sums.push(columns);
         claims.push(claim);
     }
@@ -163,7 +172,7 @@ pub fn rows(
     let layout = prepared.layout();
     let mut found = Vec::new();
     for (i, instance) in layout.instances.iter().enumerate() {
-        let placement = &prepared.commitments.placements[&instance.log_size];
+        let placement = prepared.commitments.placement(instance);
         let columns = prepared.columns(i, witness.values, witness.evaluations);
         for row in 0..placement.rows() {
             let before = (row + placement.rows() - 1) % placement.rows();
@@ -217,7 +226,7 @@ fn lookups(
         tuples.entry(key).or_insert((M31::zero(), chip, row)).0 += times;
     };
     for (i, instance) in layout.instances.iter().enumerate() {
-        let placement = &prepared.commitments.placements[&instance.log_size];
+        let placement = prepared.commitments.placement(instance);
         let columns = prepared.columns(i, witness.values, witness.evaluations);
         for row in placement.first_active()..placement.rows() {
             let mut driver = Row {
@@ -329,6 +338,9 @@ impl Evaluator for Row<'_> {
     }
     fn zero(&self) -> QM31 {
         QM31::zero()
+    }
+    fn join(&self, coordinates: [M31; 4]) -> QM31 {
+        QM31::from_m31_array(coordinates)
     }
     fn take_fractions(&mut self, fractions: &[(M31, QM31)], _: Option<&QM31>) -> bool {
         match &mut self.fractions {

@@ -7,6 +7,8 @@
 //! | [`prepared`] | a package made ready: program and weights committed, for many proofs |
 //! | [`memory`] | every memory cell's value, from the reference interpreter |
 //! | [`witness`] | the values and evaluations of each chip |
+//! | [`randomness`] | random cells from the operating system |
+//! | [`masks`] | where they go: what hides values, evaluations and totals |
 //! | [`sums`] | lookup and running sums |
 //! | [`domain`] | the constraints on the evaluation domain |
 //! | [`mod@prove`] | the prover, step by step |
@@ -20,16 +22,18 @@ pub mod check;
 pub mod commitments;
 pub mod domain;
 pub mod error;
+pub mod masks;
 pub mod memory;
 pub mod opening;
 pub mod package;
 pub mod prepared;
 pub mod prove;
+pub mod randomness;
 pub mod sums;
 pub mod trace;
 pub mod witness;
 
 pub use error::ProveError;
-pub use package::{setup, Package, SetupOptions};
+pub use package::{setup, HidingOption, Package, SetupOptions};
 pub use prepared::Prepared;
 pub use prove::{prove, Proven};

@@ -35,7 +35,7 @@ impl Prepared {
         let program = package.program()?;
         let commitments = Commitments::new(&package.key);
         let fixed_program = Fixed::program(&program, &commitments);
-        let fixed_weights = Fixed::weights(&program, &commitments);
+        let fixed_weights = Fixed::weights(&program, &commitments, package.weights_randomness());
         if fixed_program.root() != package.key.program_root
             || fixed_weights.root() != package.key.weights_root
         {

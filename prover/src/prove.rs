@@ -3,11 +3,13 @@
 use crate::check::{self, Witness};
 use crate::domain::{ChipProver, PackedChallenges};
 use crate::error::ProveError;
+use crate::masks::Masks;
 use crate::memory::{execute, fill, public_values, Execution};
 use crate::opening::open;
 use crate::prepared::Prepared;
 use crate::sums::sums;
-use crate::trace::Evaluation;
+use crate::randomness::Randomness;
+use crate::trace::{evaluation, Evaluation};
 use crate::witness::{self, uses::Uses};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub struct Proven {
 
 /// Proves a batch of inferences (`inputs[inference][input]`, quantised).
 ///
+/// Each proof uses up one of the key's proofs, which the caller counts ([`crate::budget`]).
+///
 /// # Errors
 /// The number of inferences is not the key's, or an input is outside its range.
 #[instrument(skip_all, name = "prove")]
@@ -43,13 +47,21 @@ pub fn prove(prepared: &Prepared, inputs: &[Vec<Vec<i64>>]) -> Result<Proven, Pr
     }
     let graph = &prepared.package.graph;
     let execution = execute(graph, inputs)?;
-    let proof = prove_execution(prepared, &execution)?;
+    let randomness = match prepared.package.key.hides() {
+        true => Randomness::from_os()?,
+        false => Randomness::none(),
+    };
+    let proof = prove_execution(prepared, &execution, randomness)?;
     let outputs =
         execution.0.iter().map(|run| graph.outputs.iter().map(|id| run[*id].clone()).collect());
     Ok(Proven { proof, outputs: outputs.collect() })
 }
 
-fn prove_execution(prepared: &Prepared, execution: &Execution) -> Result<Proof, ProveError> {
+fn prove_execution(
+    prepared: &Prepared,
+    execution: &Execution,
+    randomness: Randomness,
+) -> Result<Proof, ProveError> {
     let (program, layout) = (&prepared.program, prepared.layout());
     let graph = &prepared.package.graph;
     let shared = &prepared.commitments;
@@ -70,31 +82,34 @@ fn prove_execution(prepared: &Prepared, execution: &Execution) -> Result<Proof, 
     scheme.commit_tree(MaybeOwned::Borrowed(&prepared.fixed_weights.tree), channel);
 
     // Values, then t and r.
+    let mut masks = Masks::new(layout, shared, randomness);
     let uses = Uses::new(&prepared.directory);
     let values = witness::values(graph, program, &memory, &uses)?;
-    let values: Vec<Vec<BaseColumn>> = layout
+    let mut values: Vec<Vec<BaseColumn>> = layout
         .instances
         .iter()
         .zip(values)
         .map(|(instance, columns)| {
-            let placement = &shared.placements[&instance.log_size];
+            let placement = shared.placement(instance);
             columns.par_iter().map(|column| placement.column(column)).collect()
         })
         .collect();
+    masks.values(&mut values);
     commit(prepared, &mut scheme, channel, &values, "commit values");
     let mut challenges = Challenges::evaluation_points(channel, layout);
 
-    // Evaluations, then z, alpha and beta.
+    // Evaluations, then z, alpha, beta and delta.
     let evaluations = witness::evaluations(program, &memory, &challenges);
-    let evaluations: Vec<Vec<BaseColumn>> = layout
+    let mut evaluations: Vec<Vec<BaseColumn>> = layout
         .instances
         .iter()
         .zip(evaluations)
         .map(|(instance, columns)| {
-            let placement = &shared.placements[&instance.log_size];
+            let placement = shared.placement(instance);
             columns.par_iter().flat_map_iter(|column| placement.extension(column)).collect()
         })
         .collect();
+    masks.evaluations(&mut evaluations);
     commit(prepared, &mut scheme, channel, &evaluations, "commit evaluations");
     challenges.draw_lookups(channel);
 
@@ -104,10 +119,10 @@ fn prove_execution(prepared: &Prepared, execution: &Execution) -> Result<Proof, 
     let mut claims = Vec::new();
     for (i, instance) in layout.instances.iter().enumerate() {
         let table = prepared.columns(i, &values, &evaluations);
-        let placement = &shared.placements[&instance.log_size];
+        let placement = shared.placement(instance);
         // The claim is what is being computed; fractions do not depend on it.
         let packed = PackedChallenges::new(&challenges, Default::default());
-        let (sums, claim) = sums(&instance.chip, &table, &packed, placement);
+        let (sums, claim) = sums(&instance.chip, &table, &packed, placement, masks.randomness());
         columns.push(sums);
         claims.push(claim);
     }
@@ -157,8 +172,8 @@ fn commit<'a>(
     let instances = &prepared.layout().instances;
     let mut evaluations: Vec<Evaluation> = Vec::new();
     for (instance, columns) in instances.iter().zip(tables) {
-        let placement = &prepared.commitments.placements[&instance.log_size];
-        evaluations.extend(columns.iter().map(|column| placement.evaluation(column.clone())));
+        let size = instance.log_size;
+        evaluations.extend(columns.iter().map(|column| evaluation(size, column.clone())));
     }
     let mut builder = scheme.tree_builder();
     builder.extend_evals(evaluations);

@@ -3,7 +3,7 @@
 //! 1. The proof names this key; its public values are in their ranges.
 //! 2. The transcript absorbs the key, the parameters, the program and weights roots and the public
 //!    values, then the values root; `t` and `r` are drawn.
-//! 3. It absorbs the evaluations root; `z`, `alpha` and `beta` are drawn.
+//! 3. It absorbs the evaluations root; `z`, `alpha`, `beta` and `delta` are drawn.
 //! 4. The tables' totals, the constants and the public values cancel.
 //! 5. It absorbs the totals and the sums root; the coefficient that combines constraints is drawn.
 //! 6. It absorbs the composition root; the out-of-domain point is drawn, and the constraints
@@ -31,7 +31,7 @@ use stwo::core::pcs::TreeVec;
 use stwo::core::vcs::blake2_hash::Blake2sHash;
 use stwo::core::vcs_lifted::blake2_merkle::{Blake2sMerkleChannel, Blake2sMerkleHasher};
 use stwo::core::vcs_lifted::verifier::{MerkleDecommitmentLifted, MerkleVerifierLifted};
-use veristar_air::program::{Layout, PublicTensor, R, T};
+use veristar_air::program::{Instance, Layout, PublicTensor, R, T};
 
 /// What a valid proof states.
 #[derive(Clone, Debug)]
@@ -117,7 +117,13 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
     mix(channel, evaluations);
     challenges.draw_lookups(channel);
 
-    // Step 4.
+    // Step 4. A table without lookups has no running sum that would tie its total to anything.
+    let stray = |(instance, claim): (&Instance, &QM31)| {
+        !instance.shape().has_total() && !claim.is_zero()
+    };
+    if layout.instances.iter().zip(&proof.claims).any(stray) {
+        return Err(VerifyError::Totals);
+    }
     let total = proof.claims.iter().fold(QM31::zero(), |sum, claim| sum + *claim);
     if !(total + public_sum(layout, &challenges, &proof.public)).is_zero() {
         return Err(VerifyError::Totals);

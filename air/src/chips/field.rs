@@ -31,7 +31,15 @@ impl Field {
 
 impl Constraints for Field {
     fn shape(&self) -> Shape {
-        Shape { program: SHARED + 6, weights: 0, values: 0, evaluations: 4, lookups: 4, term: true }
+        Shape {
+            program: SHARED + 6,
+            weights: 0,
+            values: 0,
+            evaluations: 4,
+            lookups: 4,
+            term: true,
+            random: 0,
+        }
     }
 
     fn constrain<V: Evaluator>(&self, v: &mut V) {
@@ -47,6 +55,6 @@ impl Constraints for Field {
         v.assert_zero_extension("multiply and add", difference);
         let sink = v.program(Self::SINK);
         lookups.term(v.challenge(Challenge::Beta) * out * sink);
-        lookups.finish(v);
+        lookups.finish(v, &self.shape());
     }
 }

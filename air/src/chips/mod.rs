@@ -4,6 +4,7 @@
 //! row handles, so that tables of very different lengths can share one height.
 
 mod binary;
+mod blind;
 mod field;
 mod horner;
 mod input;
@@ -14,6 +15,7 @@ mod unary;
 mod weights;
 
 pub use binary::Binary;
+pub use blind::Blind;
 pub use field::Field;
 pub use horner::Horner;
 pub use input::Input;
@@ -24,7 +26,7 @@ pub use unary::Unary;
 pub use weights::Weights;
 
 use crate::evaluator::Evaluator;
-use crate::logup::sum_columns;
+use crate::logup::{sum_columns, Mask};
 use serde::{Deserialize, Serialize};
 
 /// The columns of a chip, tree by tree.
@@ -42,12 +44,27 @@ pub struct Shape {
     pub lookups: usize,
     /// Whether the running sum has a term without denominator.
     pub term: bool,
+    /// Sums columns that are no sums: random ones, of a chip that only hides.
+    pub random: usize,
 }
 
 impl Shape {
     /// Sums columns; each is an extension-field element.
     pub const fn sums(&self) -> usize {
-        sum_columns(self.lookups, self.term)
+        sum_columns(self.lookups, self.term) + self.random
+    }
+
+    /// Whether the table has a running sum, and so a total.
+    pub const fn has_total(&self) -> bool {
+        self.lookups > 0 || self.term
+    }
+
+    /// Where the mask of its total is.
+    pub const fn mask(&self) -> Mask {
+        match self.evaluations {
+            0 => Mask::Values,
+            _ => Mask::Evaluation,
+        }
     }
 
     /// Base-field cells that a proof commits for each row (the weights once for many proofs).
@@ -85,6 +102,8 @@ pub enum Chip {
     Maximum(Maximum),
     /// See [`Table`].
     Table(Table),
+    /// See [`Blind`].
+    Blind(Blind),
 }
 
 macro_rules! each {
@@ -99,6 +118,7 @@ macro_rules! each {
             Chip::Binary($chip) => $body,
             Chip::Maximum($chip) => $body,
             Chip::Table($chip) => $body,
+            Chip::Blind($chip) => $body,
         }
     };
 }
@@ -126,6 +146,7 @@ impl Chip {
             Chip::Binary(_) => "binary",
             Chip::Maximum(_) => "maximum",
             Chip::Table(_) => "table",
+            Chip::Blind(_) => "blind",
         }
     }
 
@@ -141,6 +162,7 @@ impl Chip {
             Chip::Binary(c) => c.width,
             Chip::Maximum(c) => c.width,
             Chip::Table(c) => c.width,
+            Chip::Blind(_) => 1,
         }
     }
 }
