@@ -6,8 +6,8 @@
 
 use crate::builder::{Access, Builder, Point};
 use crate::chips::{
-    Binary, Blind, Chip, Constraints, Field, Horner, Input, Maximum, Parameters, Table as TableChip,
-    Unary, Weights,
+    Binary, Blind, Chip, Constraints, Field, Horner, Input, Maximum, Parameters,
+    Table as TableChip, Unary, Weights,
 };
 use crate::error::AirError;
 use crate::options::{Options, Reserved};
@@ -632,12 +632,8 @@ pub(crate) fn pack(
         .collect();
     constants.sort_unstable_by_key(|constant| constant.address);
     let tables = written.iter().map(|(i, _)| *i).collect();
-    let layout = Layout {
-        instances: tables,
-        constants,
-        batch: options.batch.max(1) as u32,
-        public,
-    };
+    let layout =
+        Layout { instances: tables, constants, batch: options.batch.max(1) as u32, public };
     let tables = written.into_iter().map(|(_, rows)| rows.into_table());
     Ok(Program {
         layout,

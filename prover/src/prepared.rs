@@ -5,12 +5,20 @@ use crate::error::ProveError;
 use crate::package::Package;
 use crate::sums::TableColumns;
 use crate::witness::uses::Directory;
+use stwo::core::channel::MerkleChannel;
+use stwo::core::vcs_lifted::blake2_merkle::{Blake2sMerkleChannel, Blake2sMerkleHasher};
 use stwo::prover::backend::simd::column::BaseColumn;
+use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::backend::BackendForChannel;
 use tracing::instrument;
 use veristar_air::program::{Layout, Program};
 
-/// A package ready for proofs.
-pub struct Prepared {
+/// A package ready for proofs. `MC` is the transcript: the one that verifiers use, but in tests that fix
+/// its challenges.
+pub struct Prepared<MC: MerkleChannel = Blake2sMerkleChannel>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     /// The package.
     pub package: Package,
     /// The compiled program.
@@ -21,8 +29,8 @@ pub struct Prepared {
     pub commitments: Commitments,
     /// Where table entries are.
     pub directory: Directory,
-    pub(crate) fixed_program: Fixed,
-    pub(crate) fixed_weights: Fixed,
+    pub(crate) fixed_program: Fixed<MC>,
+    pub(crate) fixed_weights: Fixed<MC>,
 }
 
 impl Prepared {
@@ -30,8 +38,21 @@ impl Prepared {
     ///
     /// # Errors
     /// The result is not what the package's key says.
-    #[instrument(skip_all, name = "prepare")]
     pub fn new(package: Package) -> Result<Self, ProveError> {
+        Self::with_transcript(package)
+    }
+}
+
+impl<MC: MerkleChannel<H = Blake2sMerkleHasher>> Prepared<MC>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
+    /// [`Prepared::new`] for any transcript.
+    ///
+    /// # Errors
+    /// As there.
+    #[instrument(skip_all, name = "prepare")]
+    pub fn with_transcript(package: Package) -> Result<Self, ProveError> {
         let program = package.program()?;
         let commitments = Commitments::new(&package.key);
         let fixed_program = Fixed::program(&program, &commitments);

@@ -7,17 +7,18 @@ use crate::masks::Masks;
 use crate::memory::{execute, fill, public_values, Execution};
 use crate::opening::open;
 use crate::prepared::Prepared;
-use crate::sums::sums;
 use crate::randomness::Randomness;
+use crate::sums::sums;
 use crate::trace::{evaluation, Evaluation};
 use crate::witness::{self, uses::Uses};
 use rayon::prelude::*;
 use std::sync::Arc;
-use stwo::core::channel::{Blake2sChannel, Channel};
+use stwo::core::channel::{Channel, MerkleChannel};
 use stwo::core::utils::MaybeOwned;
-use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
+use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleHasher;
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::backend::BackendForChannel;
 use stwo::prover::{CommitmentSchemeProver, ComponentProver};
 use tracing::{info_span, instrument};
 use veristar_verifier::challenges::Challenges;
@@ -35,33 +36,49 @@ pub struct Proven {
 
 /// Proves a batch of inferences (`inputs[inference][input]`, quantised).
 ///
-/// Each proof uses up one of the key's proofs, which the caller counts ([`crate::budget`]).
+/// Each proof uses up one of the key's proofs, which the caller counts.
 ///
 /// # Errors
 /// The number of inferences is not the key's, or an input is outside its range.
 #[instrument(skip_all, name = "prove")]
 pub fn prove(prepared: &Prepared, inputs: &[Vec<Vec<i64>>]) -> Result<Proven, ProveError> {
+    let randomness = match prepared.package.key.hides() {
+        true => Randomness::from_os()?,
+        false => Randomness::none(),
+    };
+    prove_with(prepared, inputs, randomness)
+}
+
+/// Proves with given random cells. For tests of what they hide.
+#[doc(hidden)]
+pub fn prove_with<MC: MerkleChannel<H = Blake2sMerkleHasher>>(
+    prepared: &Prepared<MC>,
+    inputs: &[Vec<Vec<i64>>],
+    randomness: Randomness,
+) -> Result<Proven, ProveError>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     let expected = prepared.layout().batch as usize;
     if inputs.len() != expected {
         return Err(ProveError::Batch { expected, got: inputs.len() });
     }
     let graph = &prepared.package.graph;
     let execution = execute(graph, inputs)?;
-    let randomness = match prepared.package.key.hides() {
-        true => Randomness::from_os()?,
-        false => Randomness::none(),
-    };
     let proof = prove_execution(prepared, &execution, randomness)?;
     let outputs =
         execution.0.iter().map(|run| graph.outputs.iter().map(|id| run[*id].clone()).collect());
     Ok(Proven { proof, outputs: outputs.collect() })
 }
 
-fn prove_execution(
-    prepared: &Prepared,
+fn prove_execution<MC: MerkleChannel<H = Blake2sMerkleHasher>>(
+    prepared: &Prepared<MC>,
     execution: &Execution,
     randomness: Randomness,
-) -> Result<Proof, ProveError> {
+) -> Result<Proof, ProveError>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     let (program, layout) = (&prepared.program, prepared.layout());
     let graph = &prepared.package.graph;
     let shared = &prepared.commitments;
@@ -69,8 +86,8 @@ fn prove_execution(
     let public = public_values(graph, &layout.public, execution);
 
     // The transcript starts with the key and the public values.
-    let channel = &mut start(&prepared.package.key, &prepared.fingerprint, &public);
-    let mut scheme = CommitmentSchemeProver::<SimdBackend, Blake2sMerkleChannel>::with_memory_pool(
+    let channel: &mut MC::C = &mut start(&prepared.package.key, &prepared.fingerprint, &public);
+    let mut scheme = CommitmentSchemeProver::<SimdBackend, MC>::with_memory_pool(
         shared.config,
         &shared.twiddles,
         &shared.pool,
@@ -161,13 +178,15 @@ fn prove_execution(
     })
 }
 
-fn commit<'a>(
-    prepared: &'a Prepared,
-    scheme: &mut CommitmentSchemeProver<'a, SimdBackend, Blake2sMerkleChannel>,
-    channel: &mut Blake2sChannel,
+fn commit<'a, MC: MerkleChannel<H = Blake2sMerkleHasher>>(
+    prepared: &'a Prepared<MC>,
+    scheme: &mut CommitmentSchemeProver<'a, SimdBackend, MC>,
+    channel: &mut MC::C,
     tables: &[Vec<BaseColumn>],
     name: &'static str,
-) {
+) where
+    SimdBackend: BackendForChannel<MC>,
+{
     let _span = info_span!("commit", tree = name).entered();
     let instances = &prepared.layout().instances;
     let mut evaluations: Vec<Evaluation> = Vec::new();
