@@ -76,6 +76,17 @@ where
         })
     }
 
+    /// The same model with the weights commitment that another seed gives; the key follows.
+    ///
+    /// # Errors
+    /// The package does not compile.
+    pub(crate) fn recommit(&self, mut package: Package) -> Result<Self, ProveError> {
+        let randomness = package.weights_randomness();
+        let weights = Fixed::<MC>::weights(&self.program, &self.commitments, randomness);
+        package.key.weights_root = weights.root();
+        Self::with_transcript(package)
+    }
+
     /// What the verifier knows.
     pub fn layout(&self) -> &Layout {
         &self.package.key.layout
