@@ -3,6 +3,7 @@
 use crate::commitments::{Commitments, Fixed};
 use crate::error::ProveError;
 use crate::package::Package;
+use crate::randomness::Randomness;
 use crate::sums::TableColumns;
 use crate::witness::uses::Directory;
 use stwo::core::channel::MerkleChannel;
@@ -39,7 +40,13 @@ impl Prepared {
     /// # Errors
     /// The result is not what the package's key says.
     pub fn new(package: Package) -> Result<Self, ProveError> {
-        Self::with_transcript(package)
+        let randomness = package.weights_randomness();
+        let weights_root = package.key.weights_root;
+        let prepared = Self::recommitted(package, randomness)?;
+        match prepared.package.key.weights_root == weights_root {
+            true => Ok(prepared),
+            false => Err(ProveError::Mismatch),
+        }
     }
 }
 
@@ -47,21 +54,21 @@ impl<MC: MerkleChannel<H = Blake2sMerkleHasher>> Prepared<MC>
 where
     SimdBackend: BackendForChannel<MC>,
 {
-    /// [`Prepared::new`] for any transcript.
+    /// Commits to the package's weights with given random cells; the key's weights root follows.
     ///
     /// # Errors
-    /// As there.
+    /// The package does not compile to its key.
+    #[doc(hidden)]
     #[instrument(skip_all, name = "prepare")]
-    pub fn with_transcript(package: Package) -> Result<Self, ProveError> {
+    pub fn recommitted(mut package: Package, weights: Randomness) -> Result<Self, ProveError> {
         let program = package.program()?;
         let commitments = Commitments::new(&package.key);
         let fixed_program = Fixed::program(&program, &commitments);
-        let fixed_weights = Fixed::weights(&program, &commitments, package.weights_randomness());
-        if fixed_program.root() != package.key.program_root
-            || fixed_weights.root() != package.key.weights_root
-        {
+        let fixed_weights = Fixed::weights(&program, &commitments, weights);
+        if fixed_program.root() != package.key.program_root {
             return Err(ProveError::Mismatch);
         }
+        package.key.weights_root = fixed_weights.root();
         let functions: Vec<_> =
             program.functions.iter().map(|id| &package.graph.tables[*id]).collect();
         let directory = Directory::new(&program, &functions);
@@ -74,17 +81,6 @@ where
             program,
             package,
         })
-    }
-
-    /// The same model with the weights commitment that another seed gives; the key follows.
-    ///
-    /// # Errors
-    /// The package does not compile.
-    pub(crate) fn recommit(&self, mut package: Package) -> Result<Self, ProveError> {
-        let randomness = package.weights_randomness();
-        let weights = Fixed::<MC>::weights(&self.program, &self.commitments, randomness);
-        package.key.weights_root = weights.root();
-        Self::with_transcript(package)
     }
 
     /// What the verifier knows.

@@ -42,7 +42,8 @@ pub fn rotate(package: &Package) -> Result<Rotation, ProveError> {
     let old = Prepared::new(package.clone())?;
     let mut renewed = package.clone();
     renewed.weights_seed = Some(seed()?);
-    let new = old.recommit(renewed)?;
+    let randomness = renewed.weights_randomness();
+    let new = Prepared::recommitted(renewed, randomness)?;
     let proof = prove(&old, &new)?;
     Ok(Rotation { package: new.package, proof })
 }
