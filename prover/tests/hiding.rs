@@ -437,6 +437,20 @@ fn no_linear_relation_tells_witnesses_apart() {
     assert_eq!(broken, 0, "views of the other witness break a relation");
 }
 
+/// The same for a model with every chip: its numbers satisfy no relation but the two public ones.
+#[test]
+fn no_chip_has_a_relation_of_its_own() {
+    let (graph, mut random) = common::everything();
+    let inputs = common::inputs(&graph, &mut random, 1);
+    let package = common::package(&graph, Preset::Fast, 1, HidingOption::Fitting);
+    let case = Case { package, inputs };
+    let cells = Cells { without: None, only: None };
+    let numbers = Relations::numbers(&views(&case, cells, 1, 0)[0]).len();
+    let relations = Relations::of(&views(&case, cells, numbers as u64 + 8, 0));
+    println!("{} relations between {numbers} numbers", numbers - relations.echelon.len());
+    assert_eq!(numbers - relations.echelon.len(), 2 * 4);
+}
+
 /// A mask, whether the others stand still while it is looked at, and sections that it alone hides
 /// then.
 ///
