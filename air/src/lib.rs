@@ -35,4 +35,4 @@ pub mod survey;
 
 pub use error::AirError;
 pub use lower::compile;
-pub use options::Options;
+pub use options::{Options, Reserved};

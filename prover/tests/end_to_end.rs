@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{everything, inputs, mlp, prepared, without_weights};
-use veristar_prover::{check, prove};
+use common::{everything, inputs, mlp, package, prepared, without_weights};
+use veristar_prover::{check, prove, HidingOption, Prepared};
 use veristar_security::Preset;
 use veristar_verifier::{verify, Key, Proof};
 
@@ -18,8 +18,20 @@ fn checks(graph: (veristar_model::Graph, common::Random), batch: usize) {
 }
 
 fn proves(graph: (veristar_model::Graph, common::Random), preset: Preset, batch: usize) {
+    for hiding in [HidingOption::Fitting, HidingOption::None] {
+        proves_with(graph.clone(), preset, batch, hiding);
+    }
+}
+
+fn proves_with(
+    graph: (veristar_model::Graph, common::Random),
+    preset: Preset,
+    batch: usize,
+    hiding: HidingOption,
+) {
     let (graph, mut random) = graph;
-    let prepared = prepared(&graph, preset, batch);
+    let prepared = Prepared::new(package(&graph, preset, batch, hiding)).expect("prepare");
+    assert_eq!(prepared.package.key.hides(), hiding != HidingOption::None);
     let inputs = inputs(&graph, &mut random, batch);
     let proven = prove(&prepared, &inputs).expect("prove");
     let key_bytes = prepared.package.key.to_bytes();
@@ -85,7 +97,7 @@ fn a_broken_constraint_names_layer_chip_row_and_constraint() {
     let mut witness = check::witness(&prepared, &inputs(&graph, &mut random, 1)).expect("witness");
     let instances = &prepared.layout().instances;
     let unary = instances.iter().position(|i| i.chip.name() == "unary").expect("unary");
-    let placement = &prepared.commitments.placements[&instances[unary].log_size];
+    let placement = prepared.commitments.placement(&instances[unary]);
     // The quotient of the first activation after the first dense layer.
     let quotient = veristar_air::chips::Unary::lane(0)[1];
     let cells = witness.values[unary][quotient].as_mut_slice();

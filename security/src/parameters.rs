@@ -61,14 +61,3 @@ impl Preset {
         }
     }
 }
-
-/// Rows that every table keeps for random values (the hiding of DESIGN section 4).
-///
-/// A column reveals one evaluation for each query and, for each out-of-domain point, an
-/// extension-field element: four base-field evaluations; columns that are also read at the row
-/// before are opened at two points. Three blocks of that many rows let values, lookup sums and
-/// running sums each be masked by a block of their own.
-pub const fn reserved_rows(parameters: &Parameters) -> usize {
-    let revealed = parameters.queries + 2 * 4;
-    3 * (revealed + 8)
-}

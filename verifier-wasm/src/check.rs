@@ -43,6 +43,7 @@ pub fn inspect(bytes: &[u8], key: Option<&Key>) -> Inspection {
             Err(error) => unusable("proof", error.into()),
         },
         Some(b"VERISTRM") => Inspection::Package,
+        Some(b"VERISTRR") => Inspection::Ranges,
         _ => Inspection::Foreign,
     }
 }
@@ -106,6 +107,7 @@ mod tests {
         assert!(matches!(inspect(PROOF, None), Inspection::Proof { claims: None, .. }));
         assert!(matches!(inspect(&KEY[..20], None), Inspection::Unusable { of: "key", .. }));
         assert_eq!(inspect(b"VERISTRM..", None), Inspection::Package);
+        assert_eq!(inspect(b"VERISTRR..", None), Inspection::Ranges);
         assert_eq!(inspect(b"", None), Inspection::Foreign);
         assert_eq!(load(PROOF).unwrap_err().code, "wrong-kind");
     }

@@ -104,6 +104,8 @@ pub struct Hidden {
     /// Whether proofs are made so that they do not leak what they do not show.
     #[serde(rename = "zeroKnowledge")]
     pub zero_knowledge: bool,
+    /// For how many proofs that is argued.
+    pub proofs: u32,
 }
 
 impl Hidden {
@@ -113,7 +115,8 @@ impl Hidden {
             weights: true,
             inputs: !shown(true),
             outputs: !shown(false),
-            zero_knowledge: key.hiding,
+            zero_knowledge: key.hides(),
+            proofs: key.proofs,
         }
     }
 }
@@ -295,6 +298,8 @@ pub enum Inspection {
     },
     /// A model package, which holds weights and is for whoever makes proofs.
     Package,
+    /// A proof of the weights' ranges, which the command line checks.
+    Ranges,
     /// A key or proof that cannot be used.
     Unusable {
         /// `key` or `proof`.

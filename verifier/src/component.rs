@@ -227,6 +227,9 @@ impl Evaluator for AtPoint<'_> {
     fn zero(&self) -> QM31 {
         QM31::zero()
     }
+    fn join(&self, coordinates: [QM31; 4]) -> QM31 {
+        QM31::from_partial_evals(coordinates)
+    }
     fn assert_zero(&mut self, _: &'static str, value: QM31) {
         self.accumulator.accumulate(self.inverse * value);
     }

@@ -14,7 +14,7 @@ use stwo::core::pcs::PcsConfig;
 use veristar_air::chips::{Chip, Constraints};
 use veristar_air::program::Layout;
 use veristar_air::survey::survey;
-use veristar_security::{accept, account, reserved_rows, Account, Parameters, Preset, Sizes};
+use veristar_security::{accept, account, Account, Hiding, Parameters, Preset, Sizes};
 
 const MAGIC: &[u8; 8] = b"VERISTRK";
 /// Version of the key format.
@@ -36,8 +36,8 @@ pub struct Key {
     pub name: String,
     /// Parameters.
     pub preset: Preset,
-    /// Whether proofs hide what is not public.
-    pub hiding: bool,
+    /// For how many proofs the weights commitment hides; 0 if proofs hide nothing.
+    pub proofs: u32,
     /// BLAKE3 hash of the architecture: the graph without its parameters.
     pub architecture: [u8; 32],
     /// Tables, addresses, public tensors.
@@ -120,6 +120,27 @@ impl Key {
         sizes
     }
 
+    /// Whether proofs hide what is not public, up to [`Self::proofs`] of them.
+    pub const fn hides(&self) -> bool {
+        self.proofs > 0
+    }
+
+    /// Whether tables have the rows, and the layout the `blind` table, that hiding needs.
+    fn has_masks(&self) -> bool {
+        let hiding = Hiding::new(&self.parameters());
+        let weights = hiding.reserved_weights(self.proofs as usize);
+        let needed = |chip: &Chip| match chip {
+            Chip::Weights(_) | Chip::Parameters(_) => weights,
+            _ => hiding.reserved(),
+        };
+        let height = self.layout.log_height();
+        let tables = &self.layout.instances;
+        let blind = tables.iter().any(|i| matches!(i.chip, Chip::Blind(_)) && i.log_size == height);
+        blind
+            && height >= hiding.log_blind()
+            && tables.iter().all(|i| i.reserved as usize >= needed(&i.chip))
+    }
+
     /// Bits of security, source by source.
     pub fn security(&self) -> Account {
         account(&self.parameters(), &self.sizes())
@@ -146,10 +167,6 @@ impl Key {
             (1..=limit::INSTANCES).contains(&layout.instances.len()),
             "it has no table or too many",
         )?;
-        sound(
-            layout.reserved as usize >= reserved_rows(&parameters),
-            "it reserves too few rows for its preset",
-        )?;
         let mut lookups = 0u64;
         for instance in &layout.instances {
             sound(
@@ -160,10 +177,12 @@ impl Key {
                 limit::WIDTH.contains(&instance.chip.width()),
                 "a table's width is out of range",
             )?;
-            sound(layout.reserved < 1 << instance.log_size, "a table has no active row")?;
+            sound(instance.reserved >= 1, "a table reserves no row")?;
+            sound(instance.reserved < 1 << instance.log_size, "a table has no active row")?;
             let rows = 1u64 << instance.log_size;
             lookups = lookups.saturating_add(rows * instance.chip.shape().lookups as u64);
         }
+        sound(!self.hides() || self.has_masks(), "it lacks what hides its proofs")?;
         let height = layout.log_height();
         let fri_ends = parameters.log_last_layer + parameters.fold_step;
         sound(height > fri_ends, "its tables are too low")?;

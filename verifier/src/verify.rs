@@ -3,7 +3,7 @@
 //! 1. The proof names this key; its public values are in their ranges.
 //! 2. The transcript absorbs the key, the parameters, the program and weights roots and the public
 //!    values, then the values root; `t` and `r` are drawn.
-//! 3. It absorbs the evaluations root; `z`, `alpha` and `beta` are drawn.
+//! 3. It absorbs the evaluations root; `z`, `alpha`, `beta` and `delta` are drawn.
 //! 4. The tables' totals, the constants and the public values cancel.
 //! 5. It absorbs the totals and the sums root; the coefficient that combines constraints is drawn.
 //! 6. It absorbs the composition root; the out-of-domain point is drawn, and the constraints
@@ -31,7 +31,7 @@ use stwo::core::pcs::TreeVec;
 use stwo::core::vcs::blake2_hash::Blake2sHash;
 use stwo::core::vcs_lifted::blake2_merkle::{Blake2sMerkleChannel, Blake2sMerkleHasher};
 use stwo::core::vcs_lifted::verifier::{MerkleDecommitmentLifted, MerkleVerifierLifted};
-use veristar_air::program::{Layout, PublicTensor, R, T};
+use veristar_air::program::{Instance, Layout, PublicTensor, R, T};
 
 /// What a valid proof states.
 #[derive(Clone, Debug)]
@@ -41,8 +41,8 @@ pub struct Verified<'k> {
 }
 
 /// Starts the transcript: steps 1 and 2 up to the values root. Prover and verifier call this.
-pub fn start(key: &Key, fingerprint: &[u8; 32], public: &[Vec<i32>]) -> Blake2sChannel {
-    let mut channel = Blake2sChannel::default();
+pub fn start<C: Channel>(key: &Key, fingerprint: &[u8; 32], public: &[Vec<i32>]) -> C {
+    let mut channel = C::default();
     let word = |bytes: &[u8]| bytes.iter().rev().fold(0u32, |w, b| w << 8 | u32::from(*b));
     channel.mix_u32s(&fingerprint.chunks(4).map(word).collect::<Vec<_>>());
     key.config().mix_into(&mut channel);
@@ -106,7 +106,7 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
         sums,
         composition,
     ];
-    let channel = &mut start(key, &fingerprint, &proof.public);
+    let channel: &mut Blake2sChannel = &mut start(key, &fingerprint, &proof.public);
     let mix = |channel: &mut Blake2sChannel, root| Blake2sMerkleChannel::mix_root(channel, root);
     mix(channel, Blake2sHash(key.program_root));
     mix(channel, Blake2sHash(key.weights_root));
@@ -117,7 +117,12 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
     mix(channel, evaluations);
     challenges.draw_lookups(channel);
 
-    // Step 4.
+    // Step 4. A table without lookups has no running sum that would tie its total to anything.
+    let stray =
+        |(instance, claim): (&Instance, &QM31)| !instance.shape().has_total() && !claim.is_zero();
+    if layout.instances.iter().zip(&proof.claims).any(stray) {
+        return Err(VerifyError::Totals);
+    }
     let total = proof.claims.iter().fold(QM31::zero(), |sum, claim| sum + *claim);
     if !(total + public_sum(layout, &challenges, &proof.public)).is_zero() {
         return Err(VerifyError::Totals);

@@ -37,13 +37,14 @@ export async function look(file: File): Promise<Looked> {
   }
 }
 
-type Known = FileKind | 'package' | 'archive' | 'other';
+type Known = FileKind | 'package' | 'ranges' | 'archive' | 'other';
 
 function kindOf(head: Uint8Array): Known {
   const text = String.fromCharCode(...head);
   if (text === 'VERISTRK') return 'key';
   if (text === 'VERISTRP') return 'proof';
   if (text === 'VERISTRM') return 'package';
+  if (text === 'VERISTRR') return 'ranges';
   return text.startsWith('PK') || text.startsWith('\u001f\u008b') ? 'archive' : 'other';
 }
 
@@ -51,6 +52,8 @@ function advice(kind: Known): string {
   switch (kind) {
     case 'package':
       return 'It is a model package, which holds the weights and is for whoever makes proofs. To check one you need the key, a file that ends in .vk.';
+    case 'ranges':
+      return 'It is a proof that the weights are in their ranges. The command-line program checks it: veristar verify-ranges.';
     case 'archive':
       return 'It is a compressed archive. Unpack it first, then drop the key and the proof in it.';
     default:

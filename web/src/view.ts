@@ -194,13 +194,13 @@ function compare(value: string): HTMLElement {
 function hiddenList(key: KeyReport): HTMLElement {
   const item = (hides: boolean, name: string) =>
     h('li', { class: hides ? 'hides' : 'shows' }, icon(hides ? ICON.hidden : ICON.shown), `${name}: ${hides ? 'not shown' : 'shown'}`);
-  const { weights, inputs, outputs, zeroKnowledge } = key.hidden;
+  const { weights, inputs, outputs, zeroKnowledge, proofs } = key.hidden;
   return h(
     'div',
     {},
     h('ul', { class: 'chips' }, item(weights, 'Weights'), item(inputs, 'Inputs'), item(outputs, 'Outputs')),
     zeroKnowledge
-      ? h('p', {}, h('strong', {}, 'Zero-knowledge.'), ' Proofs under this key are built to give nothing else away.')
+      ? h('p', {}, h('strong', {}, 'Zero-knowledge.'), ` Proofs under this key are built to give nothing else away, if at most ${proofs} are made with it.`)
       : h('p', { class: 'warning' }, h('strong', {}, 'Not zero-knowledge.'), ' A determined reader could learn something about hidden values from the proof’s bytes.'),
   );
 }

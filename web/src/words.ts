@@ -41,6 +41,7 @@ const WORDS: Record<ErrorCode, Words> = {
     what: 'The values it shows do not fit the computation that it proves: one or the other was changed.',
     next: CHANGED,
   },
+  'other-weights': { what: 'It is about other weights than the key’s.', next: CHANGED },
   constraints: { what: 'The computation in it does not follow the model’s rules.', next: CHANGED },
   'proof-of-work': { what: 'A part of it that is costly to make is missing or was changed.', next: CHANGED },
   opening: { what: 'It shows data that does not belong to what it committed to.', next: CHANGED },

@@ -33,6 +33,7 @@ export function name(inspection: Inspection): string {
     case 'unusable':
       return inspection.reason.message;
     case 'package':
+    case 'ranges':
     case 'foreign':
       return inspection.kind;
   }

@@ -13,6 +13,7 @@ export type ReasonCode =
   | 'degenerate-point'
   | 'public-range'
   | 'totals'
+  | 'other-weights'
   | 'constraints'
   | 'proof-of-work'
   | 'opening'
@@ -64,6 +65,8 @@ export interface Hidden {
   readonly outputs: boolean;
   /** Whether proofs are made so that they do not leak what they do not show. */
   readonly zeroKnowledge: boolean;
+  /** For how many proofs that is argued. */
+  readonly proofs: number;
 }
 
 /** Bits of security of one step of the protocol. */
@@ -137,6 +140,8 @@ export type Inspection =
     }
   /** A model package: it holds weights, and is for whoever makes proofs. */
   | { readonly kind: 'package' }
+  /** A proof of the weights' ranges: `veristar verify-ranges` checks it. */
+  | { readonly kind: 'ranges' }
   | { readonly kind: 'unusable'; readonly of: 'key' | 'proof'; readonly reason: Reason }
   | { readonly kind: 'foreign' };
 
