@@ -6,12 +6,13 @@ use crate::package::Package;
 use crate::sums::TableColumns;
 use crate::witness::uses::Directory;
 use stwo::core::channel::MerkleChannel;
-use stwo::core::vcs_lifted::blake2_merkle::{Blake2sMerkleChannel, Blake2sMerkleHasher};
+use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::backend::BackendForChannel;
 use tracing::instrument;
 use veristar_air::program::{Layout, Program};
+use veristar_verifier::hash::HashBytes;
 
 /// A package ready for proofs. `MC` is the transcript: the one that verifiers use, but in tests that fix
 /// its challenges.
@@ -43,7 +44,7 @@ impl Prepared {
     }
 }
 
-impl<MC: MerkleChannel<H = Blake2sMerkleHasher>> Prepared<MC>
+impl<MC: MerkleChannel<H: HashBytes>> Prepared<MC>
 where
     SimdBackend: BackendForChannel<MC>,
 {

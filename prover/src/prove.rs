@@ -15,7 +15,6 @@ use rayon::prelude::*;
 use std::sync::Arc;
 use stwo::core::channel::{Channel, MerkleChannel};
 use stwo::core::utils::MaybeOwned;
-use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleHasher;
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::backend::BackendForChannel;
@@ -23,6 +22,7 @@ use stwo::prover::{CommitmentSchemeProver, ComponentProver};
 use tracing::{info_span, instrument};
 use veristar_verifier::challenges::Challenges;
 use veristar_verifier::component::components;
+use veristar_verifier::hash::HashBytes;
 use veristar_verifier::verify::start;
 use veristar_verifier::Proof;
 
@@ -41,7 +41,13 @@ pub struct Proven {
 /// # Errors
 /// The number of inferences is not the key's, or an input is outside its range.
 #[instrument(skip_all, name = "prove")]
-pub fn prove(prepared: &Prepared, inputs: &[Vec<Vec<i64>>]) -> Result<Proven, ProveError> {
+pub fn prove<MC: MerkleChannel<H: HashBytes>>(
+    prepared: &Prepared<MC>,
+    inputs: &[Vec<Vec<i64>>],
+) -> Result<Proven, ProveError>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     let randomness = match prepared.package.key.hides() {
         true => Randomness::from_os()?,
         false => Randomness::none(),
@@ -51,7 +57,7 @@ pub fn prove(prepared: &Prepared, inputs: &[Vec<Vec<i64>>]) -> Result<Proven, Pr
 
 /// Proves with given random cells. For tests of what they hide.
 #[doc(hidden)]
-pub fn prove_with<MC: MerkleChannel<H = Blake2sMerkleHasher>>(
+pub fn prove_with<MC: MerkleChannel<H: HashBytes>>(
     prepared: &Prepared<MC>,
     inputs: &[Vec<Vec<i64>>],
     randomness: Randomness,
@@ -71,7 +77,7 @@ where
     Ok(Proven { proof, outputs: outputs.collect() })
 }
 
-fn prove_execution<MC: MerkleChannel<H = Blake2sMerkleHasher>>(
+fn prove_execution<MC: MerkleChannel<H: HashBytes>>(
     prepared: &Prepared<MC>,
     execution: &Execution,
     randomness: Randomness,
@@ -178,7 +184,7 @@ where
     })
 }
 
-fn commit<'a, MC: MerkleChannel<H = Blake2sMerkleHasher>>(
+fn commit<'a, MC: MerkleChannel<H: HashBytes>>(
     prepared: &'a Prepared<MC>,
     scheme: &mut CommitmentSchemeProver<'a, SimdBackend, MC>,
     channel: &mut MC::C,

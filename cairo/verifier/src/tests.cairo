@@ -1,0 +1,2 @@
+//! Tests against vectors that the Rust code makes.
+mod fields;
