@@ -67,11 +67,15 @@ fn file(name: &str) -> Result<String> {
     if !body.contains("QM31") {
         fields.pop();
     }
-    let _ = writeln!(text, "use crate::fields::{{{}}};", fields.join(", "));
     if body.contains("finish(") {
         text.push_str("use crate::air::logup::finish;\n");
     }
-    text.push_str("use crate::air::{Combination, Point, Shape};\n\n");
+    let more = match body.contains("total.assert_zero(") {
+        true => "CombinationTrait, ",
+        false => "",
+    };
+    let _ = writeln!(text, "use crate::air::{{Combination, {more}Point, Shape}};");
+    let _ = writeln!(text, "use crate::fields::{{{}}};", fields.join(", "));
     text.push_str(&shape(&chips)?);
     text.push('\n');
     text.push_str(&before(&chips)?);
@@ -104,6 +108,7 @@ fn shape(chips: &[Chip]) -> Result<String> {
         let last = sum_columns(shape.lookups, shape.term);
         let expected: Vec<bool> = (0..shape.sums()).map(|k| shape.has_total() && k + 1 == last).collect();
         ensure!(found.sums_before == expected, "another sum than the last is opened twice");
+        ensure!(shape.random == 0 || !shape.has_total(), "random sums beside real ones");
         ensure!((shape.term, shape.random, shape.mask()) == (first.term, first.random, first.mask()));
     }
     let values = [
@@ -116,8 +121,9 @@ fn shape(chips: &[Chip]) -> Result<String> {
     let uses = |name: &str| values.iter().any(|(_, v)| v.contains(name));
     let mut text = String::new();
     if uses("max(") {
-        text.push_str("use crate::air::max;\n\n");
+        text.push_str("use crate::air::max;\n");
     }
+    text.push('\n');
     let width = if uses("width") { "width" } else { "_width" };
     let _ = writeln!(text, "/// Its columns.\npub fn shape({width}: u32) -> Shape {{\n    Shape {{");
     for (name, value) in &values {

@@ -1,2 +1,4 @@
 //! Tests against vectors that the Rust code makes.
 mod fields;
+mod fixtures;
+mod proofs;

@@ -2,9 +2,9 @@
 //!
 //! Written by `cargo run -p veristar-cairo-codegen constraints`: do not edit.
 
-use crate::fields::{add, base, mul, sub, P, QM31};
 use crate::air::logup::finish;
-use crate::air::{Combination, Point, Shape};
+use crate::air::{Combination, CombinationTrait, Point, Shape};
+use crate::fields::{add, base, mul, sub, P, QM31};
 
 /// Its columns.
 pub fn shape(width: u32) -> Shape {
@@ -33,14 +33,14 @@ pub fn evaluations_before(_width: u32) -> Span<u32> {
 /// The constraints at the point.
 pub fn constrain(p: Point, ref total: Combination, width: u32) {
     let mut fractions: Array<(QM31, QM31)> = array![];
-    let a0 = *p.program[0];
-    let a1 = *p.program[2];
-    let a2 = *p.program[3];
-    let a3 = *p.program[4];
-    let a4 = *p.program[5];
-    let a5 = *p.program[6];
-    let a6 = *p.program[7];
-    let a7 = *p.program[8];
+    let a0 = *p.program.at(0);
+    let a1 = *p.program.at(2);
+    let a2 = *p.program.at(3);
+    let a3 = *p.program.at(4);
+    let a4 = *p.program.at(5);
+    let a5 = *p.program.at(6);
+    let a6 = *p.program.at(7);
+    let a7 = *p.program.at(8);
     let a8 = p.alpha_1;
     let a9 = p.z;
     let a10 = sub(base(0), a9, P);
@@ -53,11 +53,11 @@ pub fn constrain(p: Point, ref total: Combination, width: u32) {
     let a17 = mul(a13, a7);
     let mut j = 0;
     while j != width {
-        let b0 = *p.values[5 * j];
-        let b1 = *p.values[5 * j + 1];
-        let b2 = *p.values[5 * j + 2];
-        let b3 = *p.values[5 * j + 3];
-        let b4 = *p.values[5 * j + 4];
+        let b0 = *p.values.at(5 * j);
+        let b1 = *p.values.at(5 * j + 1);
+        let b2 = *p.values.at(5 * j + 2);
+        let b3 = *p.values.at(5 * j + 3);
+        let b4 = *p.values.at(5 * j + 4);
         let b5 = mul(a1, b0);
         let b6 = mul(b5, b1);
         let b7 = mul(a2, b0);
@@ -70,10 +70,10 @@ pub fn constrain(p: Point, ref total: Combination, width: u32) {
         let b14 = add(b12, b13);
         let b15 = sub(b11, b14, 2 * P);
         total.assert_zero(b15); // shift
-        let b17 = *p.program[4 * j + 9];
-        let b18 = *p.program[4 * j + 10];
-        let b19 = *p.program[4 * j + 11];
-        let b20 = *p.program[4 * j + 12];
+        let b17 = *p.program.at(4 * j + 9);
+        let b18 = *p.program.at(4 * j + 10);
+        let b19 = *p.program.at(4 * j + 11);
+        let b20 = *p.program.at(4 * j + 12);
         let b21 = mul(a8, b17);
         let b22 = add(b21, b0);
         let b23 = add(b22, a11);

@@ -2,8 +2,8 @@
 //!
 //! Written by `cargo run -p veristar-cairo-codegen constraints`: do not edit.
 
+use crate::air::{Combination, CombinationTrait, Point, Shape};
 use crate::fields::{base, mul, sub, P};
-use crate::air::{Combination, Point, Shape};
 
 /// Its columns.
 pub fn shape(_width: u32) -> Shape {
@@ -31,11 +31,11 @@ pub fn evaluations_before(_width: u32) -> Span<u32> {
 
 /// The constraints at the point.
 pub fn constrain(p: Point, ref total: Combination, _width: u32) {
-    let a0 = *p.program[0];
+    let a0 = *p.program.at(0);
     let a1 = base(1);
     let a2 = sub(a1, a0, P);
     let a3 = mul(a0, a2);
-    let a4 = *p.evaluations_before[0];
+    let a4 = *p.evaluations_before.at(0);
     let a5 = mul(a4, a3);
     total.assert_zero(a5); // composition mask
 }

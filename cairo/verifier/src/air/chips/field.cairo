@@ -2,9 +2,9 @@
 //!
 //! Written by `cargo run -p veristar-cairo-codegen constraints`: do not edit.
 
-use crate::fields::{add, base, mul, sub, P, QM31};
 use crate::air::logup::finish;
-use crate::air::{Combination, Point, Shape};
+use crate::air::{Combination, CombinationTrait, Point, Shape};
+use crate::fields::{add, base, mul, sub, P, QM31};
 
 /// Its columns.
 pub fn shape(_width: u32) -> Shape {
@@ -33,12 +33,12 @@ pub fn evaluations_before(_width: u32) -> Span<u32> {
 /// The constraints at the point.
 pub fn constrain(p: Point, ref total: Combination, _width: u32) {
     let mut fractions: Array<(QM31, QM31)> = array![];
-    let a0 = *p.program[0];
-    let a1 = *p.evaluations[0];
-    let a2 = *p.evaluations[1];
-    let a3 = *p.evaluations[2];
-    let a4 = *p.evaluations[3];
-    let a5 = *p.program[2];
+    let a0 = *p.program.at(0);
+    let a1 = *p.evaluations.at(0);
+    let a2 = *p.evaluations.at(1);
+    let a3 = *p.evaluations.at(2);
+    let a4 = *p.evaluations.at(3);
+    let a5 = *p.program.at(2);
     let a6 = p.alpha_1;
     let a7 = mul(a6, a5);
     let a8 = add(a7, a1);
@@ -47,18 +47,18 @@ pub fn constrain(p: Point, ref total: Combination, _width: u32) {
     let a11 = mul(a10, a0);
     let a12 = add(a8, a11);
     fractions.append((a0, a12));
-    let a14 = *p.program[3];
+    let a14 = *p.program.at(3);
     let a15 = mul(a6, a14);
     let a16 = add(a15, a2);
     let a17 = add(a16, a11);
     fractions.append((a0, a17));
-    let a19 = *p.program[4];
+    let a19 = *p.program.at(4);
     let a20 = mul(a6, a19);
     let a21 = add(a20, a3);
     let a22 = add(a21, a11);
     fractions.append((a0, a22));
-    let a24 = *p.program[5];
-    let a25 = *p.program[6];
+    let a24 = *p.program.at(5);
+    let a25 = *p.program.at(6);
     let a26 = sub(base(0), a25, P);
     let a27 = mul(a6, a24);
     let a28 = add(a27, a4);
@@ -69,7 +69,7 @@ pub fn constrain(p: Point, ref total: Combination, _width: u32) {
     let a33 = sub(a32, a3, P);
     let a34 = mul(a33, a0);
     total.assert_zero(a34); // multiply and add
-    let a36 = *p.program[7];
+    let a36 = *p.program.at(7);
     let a37 = p.beta;
     let a38 = mul(a37, a4);
     let a39 = mul(a38, a36);

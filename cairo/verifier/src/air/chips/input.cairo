@@ -2,10 +2,9 @@
 //!
 //! Written by `cargo run -p veristar-cairo-codegen constraints`: do not edit.
 
-use crate::fields::{add, base, mul, sub, P, QM31};
 use crate::air::logup::finish;
 use crate::air::{Combination, Point, Shape};
-
+use crate::fields::{add, base, mul, sub, P, QM31};
 use crate::air::max;
 
 /// Its columns.
@@ -35,9 +34,9 @@ pub fn evaluations_before(_width: u32) -> Span<u32> {
 /// The constraints at the point.
 pub fn constrain(p: Point, ref total: Combination, width: u32) {
     let mut fractions: Array<(QM31, QM31)> = array![];
-    let a0 = *p.program[0];
-    let a1 = *p.program[2];
-    let a2 = *p.program[3];
+    let a0 = *p.program.at(0);
+    let a1 = *p.program.at(2);
+    let a2 = *p.program.at(3);
     let a3 = p.alpha_1;
     let a4 = p.z;
     let a5 = sub(base(0), a4, P);
@@ -48,9 +47,9 @@ pub fn constrain(p: Point, ref total: Combination, width: u32) {
     let a10 = mul(a9, a0);
     let mut j = 0;
     while j != width {
-        let b0 = *p.program[2 * j + 4];
-        let b1 = *p.program[2 * j + 5];
-        let b2 = *p.values[j];
+        let b0 = *p.program.at(2 * j + 4);
+        let b1 = *p.program.at(2 * j + 5);
+        let b2 = *p.values.at(j);
         let b3 = sub(base(0), b1, P);
         let b4 = mul(a3, b0);
         let b5 = add(b4, b2);

@@ -2,9 +2,9 @@
 //!
 //! Written by `cargo run -p veristar-cairo-codegen constraints`: do not edit.
 
-use crate::fields::{add, base, mul, sub, P, QM31};
 use crate::air::logup::finish;
-use crate::air::{Combination, Point, Shape};
+use crate::air::{Combination, CombinationTrait, Point, Shape};
+use crate::fields::{add, base, mul, sub, P, QM31};
 
 /// Its columns.
 pub fn shape(width: u32) -> Shape {
@@ -33,19 +33,19 @@ pub fn evaluations_before(_width: u32) -> Span<u32> {
 /// The constraints at the point.
 pub fn constrain(p: Point, ref total: Combination, width: u32) {
     let mut fractions: Array<(QM31, QM31)> = array![];
-    let a0 = *p.program[0];
-    let a1 = *p.program[2];
-    let a2 = *p.program[3];
+    let a0 = *p.program.at(0);
+    let a1 = *p.program.at(2);
+    let a2 = *p.program.at(3);
     let a3 = base(1);
-    let a4 = *p.values_before[5 * width - 2];
-    let a5 = *p.values_before[5 * width - 1];
-    let a6 = *p.values[0];
-    let a7 = *p.values[1];
-    let a8 = *p.values[2];
-    let a9 = *p.values[3];
-    let a10 = *p.values[4];
-    let a11 = *p.program[8];
-    let a12 = *p.program[9];
+    let a4 = *p.values_before.at(5 * width - 2);
+    let a5 = *p.values_before.at(5 * width - 1);
+    let a6 = *p.values.at(0);
+    let a7 = *p.values.at(1);
+    let a8 = *p.values.at(2);
+    let a9 = *p.values.at(3);
+    let a10 = *p.values.at(4);
+    let a11 = *p.program.at(8);
+    let a12 = *p.program.at(9);
     let a13 = sub(a3, a7, P);
     let a14 = mul(a0, a7);
     let a15 = mul(a14, a13);
@@ -73,94 +73,84 @@ pub fn constrain(p: Point, ref total: Combination, width: u32) {
     let a37 = sub(a35, a36, P);
     let a38 = mul(a0, a8);
     let a39 = mul(a1, a37);
-    let a40 = p.alpha_1;
-    let a41 = p.z;
-    let a42 = sub(base(0), a41, P);
-    let a43 = mul(a42, a0);
-    let a44 = mul(a40, a2);
-    let a45 = p.alpha_3;
-    let a46 = sub(a45, a41, P);
+    let a40 = sub(a38, a39, P);
+    total.assert_zero(a40); // gap
+    let a42 = p.alpha_1;
+    let a43 = mul(a42, a11);
+    let a44 = add(a43, a6);
+    let a45 = p.z;
+    let a46 = sub(base(0), a45, P);
     let a47 = mul(a46, a0);
-    let mut m9 = a6;
-    let mut m11 = a8;
-    let mut m12 = a9;
-    let mut m13 = a10;
-    let mut m14 = a11;
-    let mut m38 = a38;
-    let mut m39 = a39;
+    let a48 = add(a44, a47);
+    fractions.append((a0, a48));
+    let a50 = mul(a42, a2);
+    let a51 = add(a50, a8);
+    let a52 = p.alpha_3;
+    let a53 = sub(a52, a45, P);
+    let a54 = mul(a53, a0);
+    let a55 = add(a51, a54);
+    fractions.append((a0, a55));
+    let mut m3 = a9;
+    let mut m4 = a10;
     let mut j = 1;
     while j != width {
-        let b0 = sub(m38, m39, P);
-        total.assert_zero(b0); // gap
-        let b2 = mul(a40, m14);
-        let b3 = add(b2, m9);
-        let b4 = add(b3, a43);
-        fractions.append((a0, b4));
-        let b6 = add(a44, m11);
-        let b7 = add(b6, a47);
-        fractions.append((a0, b7));
-        let b9 = *p.values[5 * j];
-        let b10 = *p.values[5 * j + 1];
-        let b11 = *p.values[5 * j + 2];
-        let b12 = *p.values[5 * j + 3];
-        let b13 = *p.values[5 * j + 4];
-        let b14 = *p.program[2 * j + 8];
-        let b15 = *p.program[2 * j + 9];
-        let b16 = sub(a3, b10, P);
-        let b17 = mul(a0, b10);
-        let b18 = mul(b17, b16);
-        total.assert_zero(b18); // bit
-        let b20 = mul(b10, b9);
-        let b21 = mul(b16, m12);
-        let b22 = add(b20, b21);
-        let b23 = sub(b12, b22, 2 * P);
-        let b24 = mul(a0, b23);
-        total.assert_zero(b24); // maximum
-        let b26 = mul(b15, b10);
-        let b27 = mul(a0, b16);
-        let b28 = mul(b27, m13);
-        let b29 = add(b26, b28);
-        let b30 = mul(a0, b13);
-        let b31 = sub(b30, b29, 2 * P);
-        total.assert_zero(b31); // position
-        let b33 = sub(b9, m12, P);
-        let b34 = sub(b33, a3, P);
-        let b35 = mul(b10, b34);
-        let b36 = mul(b16, b33);
-        let b37 = sub(b35, b36, P);
-        let b38 = mul(a0, b11);
-        let b39 = mul(a0, b37);
-        m9 = b9;
-        m11 = b11;
-        m12 = b12;
-        m13 = b13;
-        m14 = b14;
-        m38 = b38;
-        m39 = b39;
+        let b0 = *p.values.at(5 * j);
+        let b1 = *p.values.at(5 * j + 1);
+        let b2 = *p.values.at(5 * j + 2);
+        let b3 = *p.values.at(5 * j + 3);
+        let b4 = *p.values.at(5 * j + 4);
+        let b5 = *p.program.at(2 * j + 8);
+        let b6 = *p.program.at(2 * j + 9);
+        let b7 = sub(a3, b1, P);
+        let b8 = mul(a0, b1);
+        let b9 = mul(b8, b7);
+        total.assert_zero(b9); // bit
+        let b11 = mul(b1, b0);
+        let b12 = mul(b7, m3);
+        let b13 = add(b11, b12);
+        let b14 = sub(b3, b13, 2 * P);
+        let b15 = mul(a0, b14);
+        total.assert_zero(b15); // maximum
+        let b17 = mul(b6, b1);
+        let b18 = mul(a0, b7);
+        let b19 = mul(b18, m4);
+        let b20 = add(b17, b19);
+        let b21 = mul(a0, b4);
+        let b22 = sub(b21, b20, 2 * P);
+        total.assert_zero(b22); // position
+        let b24 = sub(b0, m3, P);
+        let b25 = sub(b24, a3, P);
+        let b26 = mul(b1, b25);
+        let b27 = mul(b7, b24);
+        let b28 = sub(b26, b27, P);
+        let b29 = mul(a0, b2);
+        let b30 = mul(a0, b28);
+        let b31 = sub(b29, b30, P);
+        total.assert_zero(b31); // gap
+        let b33 = mul(a42, b5);
+        let b34 = add(b33, b0);
+        let b35 = add(b34, a47);
+        fractions.append((a0, b35));
+        let b37 = add(a50, b2);
+        let b38 = add(b37, a54);
+        fractions.append((a0, b38));
+        m3 = b3;
+        m4 = b4;
         j += 1;
     }
-    let c0 = sub(m38, m39, P);
-    total.assert_zero(c0); // gap
-    let c2 = mul(a40, m14);
-    let c3 = add(c2, m9);
-    let c4 = add(c3, a43);
-    fractions.append((a0, c4));
-    let c6 = add(a44, m11);
-    let c7 = add(c6, a47);
-    fractions.append((a0, c7));
-    let c9 = *p.program[4];
-    let c10 = *p.program[5];
-    let c11 = sub(base(0), c10, P);
-    let c12 = mul(a40, c9);
-    let c13 = add(c12, m12);
-    let c14 = add(c13, a43);
-    fractions.append((c11, c14));
-    let c16 = *p.program[6];
-    let c17 = *p.program[7];
-    let c18 = sub(base(0), c17, P);
-    let c19 = mul(a40, c16);
-    let c20 = add(c19, m13);
-    let c21 = add(c20, a43);
-    fractions.append((c18, c21));
+    let c0 = *p.program.at(4);
+    let c1 = *p.program.at(5);
+    let c2 = sub(base(0), c1, P);
+    let c3 = mul(a42, c0);
+    let c4 = add(c3, m3);
+    let c5 = add(c4, a47);
+    fractions.append((c2, c5));
+    let c7 = *p.program.at(6);
+    let c8 = *p.program.at(7);
+    let c9 = sub(base(0), c8, P);
+    let c10 = mul(a42, c7);
+    let c11 = add(c10, m4);
+    let c12 = add(c11, a47);
+    fractions.append((c9, c12));
     finish(p, ref total, fractions.span(), Option::None);
 }

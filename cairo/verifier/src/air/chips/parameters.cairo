@@ -2,9 +2,9 @@
 //!
 //! Written by `cargo run -p veristar-cairo-codegen constraints`: do not edit.
 
-use crate::fields::{add, base, mul, sub, P, QM31};
 use crate::air::logup::finish;
 use crate::air::{Combination, Point, Shape};
+use crate::fields::{add, base, mul, sub, P, QM31};
 
 /// Its columns.
 pub fn shape(width: u32) -> Shape {
@@ -33,16 +33,16 @@ pub fn evaluations_before(_width: u32) -> Span<u32> {
 /// The constraints at the point.
 pub fn constrain(p: Point, ref total: Combination, width: u32) {
     let mut fractions: Array<(QM31, QM31)> = array![];
-    let a0 = *p.program[0];
+    let a0 = *p.program.at(0);
     let a1 = p.alpha_1;
     let a2 = p.z;
     let a3 = sub(base(0), a2, P);
     let a4 = mul(a3, a0);
     let mut j = 0;
     while j != width {
-        let b0 = *p.program[2 * j + 2];
-        let b1 = *p.program[2 * j + 3];
-        let b2 = *p.weights[j];
+        let b0 = *p.program.at(2 * j + 2);
+        let b1 = *p.program.at(2 * j + 3);
+        let b2 = *p.weights.at(j);
         let b3 = sub(base(0), b1, P);
         let b4 = mul(a1, b0);
         let b5 = add(b4, b2);

@@ -2,10 +2,9 @@
 //!
 //! Written by `cargo run -p veristar-cairo-codegen constraints`: do not edit.
 
-use crate::fields::{add, base, mul, reduce, sub, P, QM31};
 use crate::air::logup::finish;
 use crate::air::{Combination, Point, Shape};
-
+use crate::fields::{add, base, mul, reduce, sub, P, QM31};
 use crate::air::max;
 
 /// Its columns.
@@ -35,10 +34,10 @@ pub fn evaluations_before(_width: u32) -> Span<u32> {
 /// The constraints at the point.
 pub fn constrain(p: Point, ref total: Combination, width: u32) {
     let mut fractions: Array<(QM31, QM31)> = array![];
-    let a0 = *p.program[0];
-    let a1 = *p.program[2];
-    let a2 = *p.program[3];
-    let a3 = *p.program[4];
+    let a0 = *p.program.at(0);
+    let a1 = *p.program.at(2);
+    let a2 = *p.program.at(3);
+    let a3 = *p.program.at(4);
     let a4 = p.alpha_1;
     let a5 = p.alpha_2;
     let a6 = mul(a5, a3);
@@ -49,8 +48,8 @@ pub fn constrain(p: Point, ref total: Combination, width: u32) {
     let mut m9 = a1;
     let mut j = 0;
     while j != width {
-        let b0 = *p.program[j + 5];
-        let b1 = *p.values[j];
+        let b0 = *p.program.at(j + 5);
+        let b1 = *p.values.at(j);
         let b2 = mul(b1, a0);
         let b3 = sub(base(0), b2, P);
         let b4 = mul(a4, m9);

@@ -2,9 +2,9 @@
 //!
 //! Written by `cargo run -p veristar-cairo-codegen constraints`: do not edit.
 
-use crate::fields::{add, base, mul, sub, P, QM31};
 use crate::air::logup::finish;
-use crate::air::{Combination, Point, Shape};
+use crate::air::{Combination, CombinationTrait, Point, Shape};
+use crate::fields::{add, base, mul, sub, P, QM31};
 
 /// Its columns.
 pub fn shape(width: u32) -> Shape {
@@ -33,12 +33,12 @@ pub fn evaluations_before(_width: u32) -> Span<u32> {
 /// The constraints at the point.
 pub fn constrain(p: Point, ref total: Combination, width: u32) {
     let mut fractions: Array<(QM31, QM31)> = array![];
-    let a0 = *p.program[0];
-    let a1 = *p.program[2];
-    let a2 = *p.program[3];
-    let a3 = *p.program[4];
-    let a4 = *p.program[5];
-    let a5 = *p.program[6];
+    let a0 = *p.program.at(0);
+    let a1 = *p.program.at(2);
+    let a2 = *p.program.at(3);
+    let a3 = *p.program.at(4);
+    let a4 = *p.program.at(5);
+    let a5 = *p.program.at(6);
     let a6 = p.alpha_1;
     let a7 = p.z;
     let a8 = sub(base(0), a7, P);
@@ -51,10 +51,10 @@ pub fn constrain(p: Point, ref total: Combination, width: u32) {
     let a15 = mul(a11, a5);
     let mut j = 0;
     while j != width {
-        let b0 = *p.values[4 * j];
-        let b1 = *p.values[4 * j + 1];
-        let b2 = *p.values[4 * j + 2];
-        let b3 = *p.values[4 * j + 3];
+        let b0 = *p.values.at(4 * j);
+        let b1 = *p.values.at(4 * j + 1);
+        let b2 = *p.values.at(4 * j + 2);
+        let b3 = *p.values.at(4 * j + 3);
         let b4 = mul(a1, b0);
         let b5 = add(b4, a2);
         let b6 = mul(b1, a3);
@@ -62,9 +62,9 @@ pub fn constrain(p: Point, ref total: Combination, width: u32) {
         let b8 = mul(b2, a0);
         let b9 = sub(b7, b8, P);
         total.assert_zero(b9); // shift
-        let b11 = *p.program[3 * j + 7];
-        let b12 = *p.program[3 * j + 8];
-        let b13 = *p.program[3 * j + 9];
+        let b11 = *p.program.at(3 * j + 7);
+        let b12 = *p.program.at(3 * j + 8);
+        let b13 = *p.program.at(3 * j + 9);
         let b14 = mul(a6, b11);
         let b15 = add(b14, b0);
         let b16 = add(b15, a9);

@@ -2,9 +2,9 @@
 //!
 //! Written by `cargo run -p veristar-cairo-codegen constraints`: do not edit.
 
-use crate::fields::{add, base, mul, reduce, sub, P, QM31};
 use crate::air::logup::finish;
 use crate::air::{Combination, Point, Shape};
+use crate::fields::{add, base, mul, reduce, sub, P, QM31};
 
 /// Its columns.
 pub fn shape(width: u32) -> Shape {
@@ -33,11 +33,11 @@ pub fn evaluations_before(_width: u32) -> Span<u32> {
 /// The constraints at the point.
 pub fn constrain(p: Point, ref total: Combination, width: u32) {
     let mut fractions: Array<(QM31, QM31)> = array![];
-    let a0 = *p.program[0];
-    let a1 = *p.evaluations[0];
-    let a2 = *p.evaluations[1];
-    let a3 = *p.program[2];
-    let a4 = *p.program[3];
+    let a0 = *p.program.at(0);
+    let a1 = *p.evaluations.at(0);
+    let a2 = *p.evaluations.at(1);
+    let a3 = *p.program.at(2);
+    let a4 = *p.program.at(3);
     let a5 = p.alpha_1;
     let a6 = mul(a5, a3);
     let a7 = add(a6, a1);
@@ -54,8 +54,8 @@ pub fn constrain(p: Point, ref total: Combination, width: u32) {
     let mut m3 = a8;
     let mut j = 0;
     while j != width {
-        let b0 = *p.r[j];
-        let b1 = *p.weights[j];
+        let b0 = *p.r.at(j);
+        let b1 = *p.weights.at(j);
         let b2 = mul(b0, b1);
         let b3 = add(m3, b2);
         m3 = reduce(b3);
