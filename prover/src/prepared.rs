@@ -3,6 +3,7 @@
 use crate::commitments::{Commitments, Fixed};
 use crate::error::ProveError;
 use crate::package::Package;
+use crate::randomness::Randomness;
 use crate::sums::TableColumns;
 use crate::witness::uses::Directory;
 use stwo::core::channel::MerkleChannel;
@@ -40,7 +41,7 @@ impl Prepared {
     /// # Errors
     /// The result is not what the package's key says.
     pub fn new(package: Package) -> Result<Self, ProveError> {
-        Self::with_transcript(package)
+        Self::hashed(package)
     }
 }
 
@@ -48,21 +49,35 @@ impl<MC: MerkleChannel<H: HashBytes>> Prepared<MC>
 where
     SimdBackend: BackendForChannel<MC>,
 {
-    /// [`Prepared::new`] for any transcript.
+    /// [`Prepared::new`] for any transcript: `MC` must be the one of the package's preset.
     ///
     /// # Errors
     /// As there.
+    pub fn hashed(package: Package) -> Result<Self, ProveError> {
+        let randomness = package.weights_randomness();
+        let weights_root = package.key.weights_root;
+        let prepared = Self::recommitted(package, randomness)?;
+        match prepared.package.key.weights_root == weights_root {
+            true => Ok(prepared),
+            false => Err(ProveError::Mismatch),
+        }
+    }
+
+    /// Commits to the package's weights with given random cells; the key's weights root follows.
+    ///
+    /// # Errors
+    /// The package does not compile to its key.
+    #[doc(hidden)]
     #[instrument(skip_all, name = "prepare")]
-    pub fn with_transcript(package: Package) -> Result<Self, ProveError> {
+    pub fn recommitted(mut package: Package, weights: Randomness) -> Result<Self, ProveError> {
         let program = package.program()?;
         let commitments = Commitments::new(&package.key);
         let fixed_program = Fixed::program(&program, &commitments);
-        let fixed_weights = Fixed::weights(&program, &commitments, package.weights_randomness());
-        if fixed_program.root() != package.key.program_root
-            || fixed_weights.root() != package.key.weights_root
-        {
+        let fixed_weights = Fixed::weights(&program, &commitments, weights);
+        if fixed_program.root() != package.key.program_root {
             return Err(ProveError::Mismatch);
         }
+        package.key.weights_root = fixed_weights.root();
         let functions: Vec<_> =
             program.functions.iter().map(|id| &package.graph.tables[*id]).collect();
         let directory = Directory::new(&program, &functions);

@@ -38,7 +38,7 @@ fn proves_with(
     let proven = match preset.hash() {
         HashFunction::Blake2s => prove(&Prepared::new(package).expect("prepare"), &inputs),
         HashFunction::Poseidon252 => {
-            let prepared = Prepared::<Poseidon252MerkleChannel>::with_transcript(package);
+            let prepared = Prepared::<Poseidon252MerkleChannel>::hashed(package);
             prove(&prepared.expect("prepare"), &inputs)
         }
     };

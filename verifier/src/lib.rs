@@ -23,6 +23,7 @@ pub mod error;
 pub mod hash;
 pub mod key;
 pub mod proof;
+pub mod rotation;
 pub mod starknet;
 pub mod verify;
 

@@ -247,7 +247,7 @@ pub fn prepared_for_starknet(
     hiding: HidingOption,
 ) -> Prepared<Poseidon252MerkleChannel> {
     let package = package(graph, Preset::Starknet, batch, hiding);
-    Prepared::with_transcript(package).expect("prepare")
+    Prepared::hashed(package).expect("prepare")
 }
 
 /// Sets up with hiding and prepares.

@@ -69,10 +69,14 @@ pub fn constrain(p: Point, ref total: Combination, _width: u32) {
     let a33 = sub(a32, a3, P);
     let a34 = mul(a33, a0);
     total.assert_zero(a34); // multiply and add
-    let a36 = *p.program.at(7);
-    let a37 = p.beta;
-    let a38 = mul(a37, a4);
-    let a39 = mul(a38, a36);
-    let term = a39;
+    let a36 = base(1);
+    let a37 = sub(a36, a0, P);
+    let a38 = *p.program.at(7);
+    let a39 = p.beta;
+    let a40 = mul(a39, a4);
+    let a41 = mul(a40, a38);
+    let a42 = mul(a31, a37);
+    let a43 = add(a41, a42);
+    let term = a43;
     finish(p, ref total, fractions.span(), Option::Some(term));
 }
