@@ -24,7 +24,7 @@ use tracing::{info_span, instrument};
 use veristar_air::program::Layout;
 use veristar_verifier::challenges::Challenges;
 use veristar_verifier::component::components;
-use veristar_verifier::hash::HashBytes;
+use veristar_verifier::hash::{Hash, HashBytes};
 use veristar_verifier::verify::start;
 use veristar_verifier::{Key, Proof};
 
@@ -50,11 +50,26 @@ pub fn prove<MC: MerkleChannel<H: HashBytes>>(
 where
     SimdBackend: BackendForChannel<MC>,
 {
+    prove_for(prepared, inputs, None)
+}
+
+/// [`prove()`] for a purpose: the proof is no proof for any other (`veristar_verifier::Proof::context`).
+///
+/// # Errors
+/// As there.
+pub fn prove_for<MC: MerkleChannel<H: HashBytes>>(
+    prepared: &Prepared<MC>,
+    inputs: &[Vec<Vec<i64>>],
+    context: Option<Hash>,
+) -> Result<Proven, ProveError>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     let randomness = match prepared.package.key.hides() {
         true => Randomness::from_os()?,
         false => Randomness::none(),
     };
-    prove_with(prepared, inputs, randomness)
+    prove_all(prepared, inputs, context, randomness)
 }
 
 /// Proves with given random cells. For tests of what they hide.
@@ -67,13 +82,25 @@ pub fn prove_with<MC: MerkleChannel<H: HashBytes>>(
 where
     SimdBackend: BackendForChannel<MC>,
 {
+    prove_all(prepared, inputs, None, randomness)
+}
+
+fn prove_all<MC: MerkleChannel<H: HashBytes>>(
+    prepared: &Prepared<MC>,
+    inputs: &[Vec<Vec<i64>>],
+    context: Option<Hash>,
+    randomness: Randomness,
+) -> Result<Proven, ProveError>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     let expected = prepared.layout().batch as usize;
     if inputs.len() != expected {
         return Err(ProveError::Batch { expected, got: inputs.len() });
     }
     let graph = &prepared.package.graph;
     let execution = execute(graph, inputs)?;
-    let proof = prove_execution(prepared, &execution, randomness)?;
+    let proof = prove_execution(prepared, &execution, context, randomness)?;
     let outputs =
         execution.0.iter().map(|run| graph.outputs.iter().map(|id| run[*id].clone()).collect());
     Ok(Proven { proof, outputs: outputs.collect() })
@@ -82,6 +109,7 @@ where
 fn prove_execution<MC: MerkleChannel<H: HashBytes>>(
     prepared: &Prepared<MC>,
     execution: &Execution,
+    context: Option<Hash>,
     randomness: Randomness,
 ) -> Result<Proof, ProveError>
 where
@@ -94,7 +122,8 @@ where
     let public = public_values(graph, &layout.public, execution);
 
     // The transcript starts with the key and the public values.
-    let channel: &mut MC::C = &mut start(&prepared.package.key, &prepared.fingerprint, &public);
+    let (key, fingerprint) = (&prepared.package.key, &prepared.fingerprint);
+    let channel: &mut MC::C = &mut start(key, fingerprint, context.as_ref(), &public);
     let mut scheme = CommitmentSchemeProver::<SimdBackend, MC>::with_memory_pool(
         shared.config,
         &shared.twiddles,
@@ -160,6 +189,7 @@ where
     let statement = Statement {
         key: &prepared.package.key,
         fingerprint: prepared.fingerprint,
+        context,
         public,
         claims: &claims,
         challenges: &challenges,
@@ -175,6 +205,7 @@ where
 pub(crate) struct Statement<'a> {
     pub key: &'a Key,
     pub fingerprint: [u8; 32],
+    pub context: Option<Hash>,
     pub public: Vec<Vec<i32>>,
     pub claims: &'a [QM31],
     pub challenges: &'a Arc<Challenges>,
@@ -212,6 +243,7 @@ impl Statement<'_> {
             nonce: opened.nonce,
             layers,
             last_layer,
+            context: self.context,
         }))
     }
 }

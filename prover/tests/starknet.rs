@@ -1,7 +1,7 @@
 //! Proofs for the contract on Starknet: their felts, and the fixtures of its tests.
 //!
 //! `cargo test --release -p veristar-prover --test starknet -- --ignored` writes
-//! `cairo/verifier/src/tests/fixtures/`.
+//! `cairo/fixtures/src/`.
 
 mod common;
 
@@ -9,8 +9,9 @@ use common::{everything, inputs, mlp, prepared_for_starknet, without_weights, Gr
 use std::fmt::Write;
 use std::path::Path;
 use veristar_model::Graph;
-use veristar_prover::{prove, HidingOption};
-use veristar_verifier::{starknet, verify};
+use veristar_prover::{prove_for, HidingOption};
+use veristar_verifier::hash::Hash;
+use veristar_verifier::{starknet, verify, Key, Proof};
 
 /// As large as the credit-risk model of `tests/fixtures`: 61 features, one hidden layer of 32, one
 /// probability by a sigmoid table.
@@ -27,6 +28,54 @@ fn credit_risk() -> (Graph, Random) {
     let x = b.matmul(x, 1);
     let x = b.unary(x, 7, sigmoid);
     b.finish(&[x])
+}
+
+/// What the credit-risk proof is for: the context that the example vault makes
+/// (`cairo/contracts/src/risk_vault.cairo`) of its domain, the account, the asset and the block.
+fn context() -> Hash {
+    let [tag, domain, account, asset] =
+        ["VERISTAR_RISK", "vault", "alice", "ether"].map(starknet::short_string);
+    starknet::context(&[tag, domain, account, asset, 1000u64.into()])
+}
+
+/// A changed context, or none, is no proof; bytes keep it.
+#[test]
+fn a_proof_is_for_its_context_only() {
+    let (graph, mut random) = mlp();
+    let prepared = prepared_for_starknet(&graph, 1, HidingOption::None);
+    let key: &Key = &prepared.package.key;
+    let inputs = inputs(&graph, &mut random, 1);
+    let proof = prove_for(&prepared, &inputs, Some(context())).expect("prove").proof;
+    let read = Proof::from_bytes(&proof.to_bytes(), key).expect("bytes");
+    assert_eq!(verify(key, &read).expect("verify").context, Some(context()));
+    for context in [None, Some(Hash([1; 32]))] {
+        assert!(verify(key, &Proof { context, ..proof.clone() }).is_err());
+    }
+}
+
+/// A hash that is no felt is refused, not a panic.
+#[test]
+fn a_hash_beyond_the_field_is_refused() {
+    let (graph, mut random) = without_weights();
+    let prepared = prepared_for_starknet(&graph, 1, HidingOption::None);
+    let key = &prepared.package.key;
+    let proven = prove_for(&prepared, &inputs(&graph, &mut random, 1), None).expect("prove");
+    let changes: [&dyn Fn(&mut Proof); 4] = [
+        &|p| p.commitments[0].0 = [255; 32],
+        &|p| p.paths[2][0].0 = [255; 32],
+        &|p| p.layers[0].commitment.0 = [255; 32],
+        &|p| p.layers[1].path[0].0 = [255; 32],
+    ];
+    for change in changes {
+        let mut proof = proven.proof.clone();
+        change(&mut proof);
+        assert!(verify(key, &proof).is_err());
+        assert!(starknet::proof(key, &proof).is_none());
+    }
+}
+
+fn felt(hash: &Hash) -> starknet::FieldElement {
+    starknet::FieldElement::from_bytes_be(&hash.0).expect("a felt")
 }
 
 fn array(text: &mut String, name: &str, felts: &[impl std::fmt::LowerHex]) {
@@ -47,13 +96,15 @@ fn write_fixtures() {
         ("credit_risk_hidden", credit_risk(), HidingOption::Fitting),
         ("everything", everything(), HidingOption::None),
     ];
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cairo/verifier/src/tests/fixtures");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cairo/fixtures/src");
     std::fs::create_dir_all(&folder).expect("folder");
     for (name, (graph, mut random), hiding) in models {
         let prepared = prepared_for_starknet(&graph, 1, hiding);
         let key = &prepared.package.key;
         let start = std::time::Instant::now();
-        let proven = prove(&prepared, &inputs(&graph, &mut random, 1)).expect("prove");
+        let inputs = inputs(&graph, &mut random, 1);
+        let context = name.starts_with("credit_risk").then(context);
+        let proven = prove_for(&prepared, &inputs, context).expect("prove");
         let seconds = start.elapsed().as_secs_f64();
         verify(key, &proven.proof).expect("verify");
         let felts = starknet::proof(key, &proven.proof).expect("felts");
@@ -70,8 +121,11 @@ fn write_fixtures() {
         );
         let mut text = format!(
             "//! A key and a proof of `{name}`, by prover/tests/starknet.rs.\n\n\
-             pub const ID: felt252 = {:#x};\n",
-            starknet::model_id(key)
+             pub const ID: felt252 = {:#x};\n\
+             /// What the proof is for; 0 if it does not say.\n\
+             pub const CONTEXT: felt252 = {:#x};\n",
+            starknet::model_id(key),
+            context.map_or(0u64.into(), |c| felt(&c)),
         );
         array(&mut text, "KEY", &key_felts);
         array(&mut text, "PUBLIC", &public);

@@ -61,6 +61,9 @@ pub struct Proof {
     pub layers: Vec<Layer>,
     /// Coefficients of the last FRI layer.
     pub last_layer: Vec<QM31>,
+    /// What the proof is made for: the transcript absorbs it, so that a proof for one purpose is none
+    /// for another. Last in the bytes, and left out if there is none.
+    pub context: Option<Hash>,
 }
 
 /// A FRI layer.
@@ -133,6 +136,9 @@ impl Proof {
         for value in &self.last_layer {
             w.qm31(*value);
         }
+        if let Some(context) = &self.context {
+            w.hash(context);
+        }
         w.0
     }
 
@@ -196,6 +202,11 @@ impl Proof {
         })?;
         let coefficients = 1usize << key.parameters().log_last_layer;
         let last_layer = r.items(coefficients, 16, Reader::qm31)?;
+        r.section("context");
+        let context = match r.rest() {
+            [] => None,
+            _ => Some(r.hash()?),
+        };
         r.end()?;
         let key = named;
         Ok(Self {
@@ -210,6 +221,7 @@ impl Proof {
             nonce,
             layers,
             last_layer,
+            context,
         })
     }
 

@@ -12,7 +12,7 @@ use crate::key::Key;
 use crate::proof::Proof;
 use alloc::vec::Vec;
 use starknet_crypto::poseidon_hash_many;
-use starknet_ff::FieldElement;
+pub use starknet_ff::FieldElement;
 use stwo::core::fields::m31::{M31, P};
 use stwo::core::fields::qm31::QM31;
 use veristar_air::chips::Chip;
@@ -98,6 +98,19 @@ pub fn key(key: &Key) -> Vec<FieldElement> {
 /// The name of a key's model: Poseidon hash of [`key`]. For a key of that preset it is the fingerprint.
 pub fn model_id(of: &Key) -> FieldElement {
     poseidon_hash_many(&key(of))
+}
+
+/// The context (`Proof::context`) that a contract makes of some felts: their Poseidon hash.
+pub fn context(felts: &[FieldElement]) -> Hash {
+    Hash(poseidon_hash_many(felts).to_bytes_be())
+}
+
+/// A Cairo short string as a felt; the empty one if it is too long.
+pub fn short_string(text: &str) -> FieldElement {
+    match text.len() < 32 {
+        true => unsigned(text.as_bytes()),
+        false => FieldElement::ZERO,
+    }
 }
 
 /// A proof's public values, tensor by tensor.

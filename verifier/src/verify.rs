@@ -1,7 +1,7 @@
 //! The verifier, step by step.
 //!
 //! 1. The proof names this key; its public values are in their ranges.
-//! 2. The transcript absorbs the key, the parameters, the program and weights roots and the public
+//! 2. The transcript absorbs the key, the parameters, the proof's context, the program and weights roots and the public
 //!    values, then the values root; `t` and `r` are drawn.
 //! 3. It absorbs the evaluations root; `z`, `alpha`, `beta` and `delta` are drawn.
 //! 4. The tables' totals, the constants and the public values cancel.
@@ -39,14 +39,25 @@ use veristar_security::HashFunction;
 pub struct Verified<'k> {
     /// The public tensors with their values, in the key's order.
     pub public: Vec<(&'k PublicTensor, Vec<i32>)>,
+    /// What the proof was made for, if it says: it is no proof for anything else.
+    pub context: Option<Hash>,
 }
 
 /// Starts the transcript: steps 1 and 2 up to the values root. Prover and verifier call this.
-pub fn start<C: Channel>(key: &Key, fingerprint: &[u8; 32], public: &[Vec<i32>]) -> C {
+pub fn start<C: Channel>(
+    key: &Key,
+    fingerprint: &[u8; 32],
+    context: Option<&Hash>,
+    public: &[Vec<i32>],
+) -> C {
     let mut channel = C::default();
     let word = |bytes: &[u8]| bytes.iter().rev().fold(0u32, |w, b| w << 8 | u32::from(*b));
-    channel.mix_u32s(&fingerprint.chunks(4).map(word).collect::<Vec<_>>());
+    let words = |hash: &[u8; 32]| hash.chunks(4).map(word).collect::<Vec<_>>();
+    channel.mix_u32s(&words(fingerprint));
     key.config().mix_into(&mut channel);
+    if let Some(context) = context {
+        channel.mix_u32s(&words(&context.0));
+    }
     for values in public {
         channel.mix_u64(values.len() as u64);
         channel.mix_u32s(&values.iter().map(|v| *v as u32).collect::<Vec<_>>());
@@ -132,7 +143,7 @@ fn verify_with<'k, MC: MerkleChannel<H: HashBytes>>(
         sums.clone(),
         composition.clone(),
     ];
-    let channel: &mut MC::C = &mut start(key, &fingerprint, &proof.public);
+    let channel: &mut MC::C = &mut start(key, &fingerprint, proof.context.as_ref(), &proof.public);
     let mix = |channel: &mut MC::C, root| MC::mix_root(channel, root);
     mix(channel, program);
     mix(channel, weights);
@@ -255,7 +266,7 @@ fn verify_with<'k, MC: MerkleChannel<H: HashBytes>>(
     fri.decommit(answers).map_err(|error| VerifyError::LowDegree(error.to_string()))?;
 
     let public = layout.public.iter().zip(proof.public.iter().cloned()).collect();
-    Ok(Verified { public })
+    Ok(Verified { public, context: proof.context })
 }
 
 fn check_public(layout: &Layout, public: &[Vec<i32>]) -> Result<(), VerifyError> {

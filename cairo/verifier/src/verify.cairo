@@ -1,7 +1,7 @@
 //! The verifier, step by step: the steps of verifier/src/verify.rs.
 //!
 //! 1. Public values are in their tensors' ranges.
-//! 2. The transcript absorbs the model's name, the parameters, the public values, and the roots of program,
+//! 2. The transcript absorbs the model's name, the parameters, the context, the public values, and the roots of program,
 //!    weights and values; `t` and `r` are drawn.
 //! 3. It absorbs the evaluations root; `z`, `alpha`, `beta` and `delta` are drawn.
 //! 4. The tables' totals, the constants and the public values cancel.
@@ -32,14 +32,15 @@ const WORD: felt252 = 0x100000000;
 const WORD_DIVISOR: NonZero<u128> = 0x100000000;
 
 /// Refuses a proof, by a panic with one of [`errors`], unless it proves: the key's model, on some inputs and
-/// with the committed weights, gives these public values.
-pub fn verify(key: Key, public: Span<felt252>, proof: Span<felt252>) {
+/// with the committed weights, gives these public values. The proof was made for `context`, and is none for
+/// any other; 0 stands for none.
+pub fn verify(key: Key, context: felt252, public: Span<felt252>, proof: Span<felt252>) {
     let mut reader = Reader { felts: proof };
     // Step 1.
     let words = public_words(key, public);
 
     // Step 2.
-    let mut channel = start(key, words);
+    let mut channel = start(key, context, words);
     channel.mix(key.program_root);
     channel.mix(key.weights_root);
     let values_root = reader.next();
@@ -155,22 +156,9 @@ fn public_words(key: Key, public: Span<felt252>) -> Span<Span<felt252>> {
 }
 
 /// Starts the transcript.
-fn start(key: Key, public: Span<Span<felt252>>) -> Channel {
+fn start(key: Key, context: felt252, public: Span<Span<felt252>>) -> Channel {
     let mut channel = ChannelTrait::new();
-    // The name's 32 bytes as eight little-endian words.
-    let name: u256 = key.id.into();
-    let mut words = array![];
-    for half in [name.high, name.low].span() {
-        let mut rest = core::integer::u128_byte_reverse(*half);
-        let mut left = 4_u8;
-        while left != 0 {
-            let (quotient, word) = DivRem::div_rem(rest, WORD_DIVISOR);
-            words.append(word.into());
-            rest = quotient;
-            left -= 1;
-        }
-    }
-    channel.mix_words(words.span());
+    channel.mix_words(words(key.id));
     let [a, b, c, d]: [felt252; 4] = [
         POW_BITS, LOG_BLOWUP.into(), QUERIES.into(), LOG_LAST_LAYER.into(),
     ];
@@ -180,11 +168,31 @@ fn start(key: Key, public: Span<Span<felt252>>) -> Channel {
         felt = felt * 0x80000000 + *limb;
     }
     channel.mix_packed([felt].span());
+    if context != 0 {
+        channel.mix_words(words(context));
+    }
     for words in public {
         channel.mix((*words).len().into());
         channel.mix_words(*words);
     }
     channel
+}
+
+/// A felt's 32 bytes as eight little-endian words.
+fn words(felt: felt252) -> Span<felt252> {
+    let bytes: u256 = felt.into();
+    let mut words = array![];
+    for half in [bytes.high, bytes.low].span() {
+        let mut rest = core::integer::u128_byte_reverse(*half);
+        let mut left = 4_u8;
+        while left != 0 {
+            let (quotient, word) = DivRem::div_rem(rest, WORD_DIVISOR);
+            words.append(word.into());
+            rest = quotient;
+            left -= 1;
+        }
+    }
+    words.span()
 }
 
 /// What the verifier itself adds to the global sum: constants it supplies, public values it reads.
