@@ -3,8 +3,8 @@
 mod common;
 
 use common::{everything, inputs, mlp, package, prepared, without_weights};
-use veristar_prover::{check, prove, HidingOption, Prepared};
 use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
+use veristar_prover::{check, prove, HidingOption, Prepared};
 use veristar_security::{HashFunction, Preset};
 use veristar_verifier::{verify, Key, Proof};
 

@@ -31,11 +31,11 @@ use veristar_prover::prove::prove_with;
 use veristar_prover::randomness::{Mask, Randomness};
 use veristar_prover::{HidingOption, Package, Prepared};
 use veristar_security::Preset;
-use veristar_verifier::hash::Hash;
 use veristar_verifier::challenges::Challenges;
 use veristar_verifier::component::{
     components, ChipComponent, EVALUATIONS, PROGRAM, SUMS, VALUES, WEIGHTS,
 };
+use veristar_verifier::hash::Hash;
 use veristar_verifier::Proof;
 
 /// Challenges that do not depend on what is sent.

@@ -5,7 +5,9 @@
 
 mod common;
 
-use common::{everything, inputs, mlp, prepared_for_starknet, without_weights, GraphBuilder, Random};
+use common::{
+    everything, inputs, mlp, prepared_for_starknet, without_weights, GraphBuilder, Random,
+};
 use std::fmt::Write;
 use std::path::Path;
 use veristar_model::Graph;
@@ -86,6 +88,42 @@ fn array(text: &mut String, name: &str, felts: &[impl std::fmt::LowerHex]) {
     text.push_str("];\n");
 }
 
+/// A Cairo file with a key and a proof of a model on random inputs.
+fn fixture(name: &str, graph: &Graph, random: &mut Random, hiding: HidingOption) -> String {
+    let prepared = prepared_for_starknet(graph, 1, hiding);
+    let key = &prepared.package.key;
+    let start = std::time::Instant::now();
+    let inputs = inputs(graph, random, 1);
+    let context = name.starts_with("credit_risk").then(context);
+    let proven = prove_for(&prepared, &inputs, context).expect("prove");
+    let seconds = start.elapsed().as_secs_f64();
+    verify(key, &proven.proof).expect("verify");
+    let felts = starknet::proof(key, &proven.proof).expect("felts");
+    let public = starknet::public(&proven.proof);
+    let key_felts = starknet::key(key);
+    println!(
+        "{name}: 2^{} rows, {} columns opened; key {} felts, public {}, proof {}; {seconds:.1} s; {} bits",
+        key.layout.log_height(),
+        proven.proof.queried.iter().map(Vec::len).sum::<usize>(),
+        key_felts.len(),
+        public.len(),
+        felts.len(),
+        key.security().conjectured.total,
+    );
+    let mut text = format!(
+        "//! A key and a proof of `{name}`, by prover/tests/starknet.rs.\n\n\
+         pub const ID: felt252 = {:#x};\n\
+         /// What the proof is for; 0 if it does not say.\n\
+         pub const CONTEXT: felt252 = {:#x};\n",
+        starknet::model_id(key),
+        context.map_or(0u64.into(), |c| felt(&c)),
+    );
+    array(&mut text, "KEY", &key_felts);
+    array(&mut text, "PUBLIC", &public);
+    array(&mut text, "PROOF", &felts);
+    text
+}
+
 #[test]
 #[ignore = "writes files"]
 fn write_fixtures() {
@@ -97,39 +135,24 @@ fn write_fixtures() {
         ("everything", everything(), HidingOption::None),
     ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cairo/fixtures/src");
-    std::fs::create_dir_all(&folder).expect("folder");
     for (name, (graph, mut random), hiding) in models {
-        let prepared = prepared_for_starknet(&graph, 1, hiding);
-        let key = &prepared.package.key;
-        let start = std::time::Instant::now();
-        let inputs = inputs(&graph, &mut random, 1);
-        let context = name.starts_with("credit_risk").then(context);
-        let proven = prove_for(&prepared, &inputs, context).expect("prove");
-        let seconds = start.elapsed().as_secs_f64();
-        verify(key, &proven.proof).expect("verify");
-        let felts = starknet::proof(key, &proven.proof).expect("felts");
-        let public = starknet::public(&proven.proof);
-        let key_felts = starknet::key(key);
-        println!(
-            "{name}: 2^{} rows, {} columns opened; key {} felts, public {}, proof {}; {seconds:.1} s; {}",
-            key.layout.log_height(),
-            proven.proof.queried.iter().map(Vec::len).sum::<usize>(),
-            key_felts.len(),
-            public.len(),
-            felts.len(),
-            key.security().conjectured.total,
-        );
-        let mut text = format!(
-            "//! A key and a proof of `{name}`, by prover/tests/starknet.rs.\n\n\
-             pub const ID: felt252 = {:#x};\n\
-             /// What the proof is for; 0 if it does not say.\n\
-             pub const CONTEXT: felt252 = {:#x};\n",
-            starknet::model_id(key),
-            context.map_or(0u64.into(), |c| felt(&c)),
-        );
-        array(&mut text, "KEY", &key_felts);
-        array(&mut text, "PUBLIC", &public);
-        array(&mut text, "PROOF", &felts);
+        let text = fixture(name, &graph, &mut random, hiding);
         std::fs::write(folder.join(format!("{name}.cairo")), text).expect("write");
+    }
+}
+
+/// For measurements: a fixture of the model in the package `VERISTAR_PACKAGE`, at `VERISTAR_FIXTURE`.
+#[test]
+#[ignore = "reads and writes files that the environment names"]
+fn write_fixture_of_a_package() {
+    let path = std::env::var("VERISTAR_PACKAGE").expect("VERISTAR_PACKAGE");
+    let bytes = std::fs::read(path).expect("package");
+    // Magic and version, then the graph.
+    let (graph, _) = postcard::take_from_bytes::<Graph>(&bytes[10..]).expect("graph");
+    for (hiding, suffix) in [(HidingOption::None, ""), (HidingOption::Fitting, "_hidden")] {
+        let name = format!("credit_risk{suffix}");
+        let text = fixture(&name, &graph, &mut Random(1), hiding);
+        let to = std::env::var("VERISTAR_FIXTURE").expect("VERISTAR_FIXTURE");
+        std::fs::write(format!("{to}/{name}.cairo"), text).expect("write");
     }
 }

@@ -127,22 +127,14 @@ fn verify_with<'k, MC: MerkleChannel<H: HashBytes>>(
     // Step 2.
     let config = key.config();
     let log_blowup = config.fri_config.log_blowup_factor;
-    let root = |tree: usize, bytes: &Hash| {
-        MC::H::from_bytes(bytes).ok_or(VerifyError::Opening { tree })
-    };
+    let root =
+        |tree: usize, bytes: &Hash| MC::H::from_bytes(bytes).ok_or(VerifyError::Opening { tree });
     let program = root(0, &Hash(key.program_root))?;
     let weights = root(1, &Hash(key.weights_root))?;
     let [values, evaluations, sums, composition] = &proof.commitments;
     let (values, evaluations) = (root(2, values)?, root(3, evaluations)?);
     let (sums, composition) = (root(4, sums)?, root(5, composition)?);
-    let roots = [
-        program.clone(),
-        weights.clone(),
-        values.clone(),
-        evaluations.clone(),
-        sums.clone(),
-        composition.clone(),
-    ];
+    let roots = [program, weights, values, evaluations, sums, composition];
     let channel: &mut MC::C = &mut start(key, &fingerprint, proof.context.as_ref(), &proof.public);
     let mix = |channel: &mut MC::C, root| MC::mix_root(channel, root);
     mix(channel, program);
@@ -214,9 +206,8 @@ fn verify_with<'k, MC: MerkleChannel<H: HashBytes>>(
     let coefficients = 1 << config.fri_config.log_last_layer_degree_bound;
     let fri_proof = proof.fri(coefficients).ok_or(VerifyError::Shape)?;
     let bound = CirclePolyDegreeBound::new(log_degree);
-    let mut fri =
-        FriVerifier::<MC>::commit(channel, config.fri_config, fri_proof, bound)
-            .map_err(|error| VerifyError::LowDegree(error.to_string()))?;
+    let mut fri = FriVerifier::<MC>::commit(channel, config.fri_config, fri_proof, bound)
+        .map_err(|error| VerifyError::LowDegree(error.to_string()))?;
     if !channel.verify_pow_nonce(config.pow_bits, proof.nonce) {
         return Err(VerifyError::ProofOfWork);
     }
@@ -242,11 +233,7 @@ fn verify_with<'k, MC: MerkleChannel<H: HashBytes>>(
             continue;
         }
         let extended: Vec<u32> = sizes.iter().map(|size| size + log_blowup).collect();
-        let verifier = MerkleVerifierLifted::<MC::H>::new(
-            root,
-            extended,
-            config.lifting_log_size,
-        );
+        let verifier = MerkleVerifierLifted::<MC::H>::new(root, extended, config.lifting_log_size);
         let at = match tree {
             0 => prepare_preprocessed_query_positions(&positions, log_domain, verifier.height),
             _ => positions.clone(),

@@ -86,10 +86,8 @@ fn file(name: &str) -> Result<String> {
 
 /// A function of the width as Cairo: affine, or at least a constant.
 fn function(chips: &[Chip], of: impl Fn(&Shape) -> usize) -> Result<String> {
-    let values: Vec<(i64, i64, i64)> = chips
-        .iter()
-        .map(|chip| (0, chip.width() as i64, of(&chip.shape()) as i64))
-        .collect();
+    let values: Vec<(i64, i64, i64)> =
+        chips.iter().map(|chip| (0, chip.width() as i64, of(&chip.shape()) as i64)).collect();
     if let Some(found) = Affine::fit(&values) {
         return Ok(affine(found, "width", ""));
     }
@@ -106,10 +104,13 @@ fn shape(chips: &[Chip]) -> Result<String> {
     for chip in chips {
         let (shape, found) = (chip.shape(), survey(chip));
         let last = sum_columns(shape.lookups, shape.term);
-        let expected: Vec<bool> = (0..shape.sums()).map(|k| shape.has_total() && k + 1 == last).collect();
+        let expected: Vec<bool> =
+            (0..shape.sums()).map(|k| shape.has_total() && k + 1 == last).collect();
         ensure!(found.sums_before == expected, "another sum than the last is opened twice");
         ensure!(shape.random == 0 || !shape.has_total(), "random sums beside real ones");
-        ensure!((shape.term, shape.random, shape.mask()) == (first.term, first.random, first.mask()));
+        ensure!(
+            (shape.term, shape.random, shape.mask()) == (first.term, first.random, first.mask())
+        );
     }
     let values = [
         ("program", function(chips, |s| s.program)?),
@@ -125,7 +126,8 @@ fn shape(chips: &[Chip]) -> Result<String> {
     }
     text.push('\n');
     let width = if uses("width") { "width" } else { "_width" };
-    let _ = writeln!(text, "/// Its columns.\npub fn shape({width}: u32) -> Shape {{\n    Shape {{");
+    let _ =
+        writeln!(text, "/// Its columns.\npub fn shape({width}: u32) -> Shape {{\n    Shape {{");
     for (name, value) in &values {
         let _ = writeln!(text, "        {name}: {value},");
     }
@@ -148,7 +150,11 @@ fn before(chips: &[Chip]) -> Result<String> {
             let found: Option<Vec<_>> =
                 (0..surveys.len()).map(|i| Some((0, surveys[i].0, *of(i).get(k)?))).collect();
             let found = found.and_then(|samples| Affine::fit(&samples));
-            items.push(affine(found.context("columns opened twice vary with the width")?, "width", ""));
+            items.push(affine(
+                found.context("columns opened twice vary with the width")?,
+                "width",
+                "",
+            ));
         }
         ensure!((0..surveys.len()).all(|i| of(i).len() == items.len()));
         let width = if items.iter().any(|i| i.contains("width")) { "width" } else { "_width" };

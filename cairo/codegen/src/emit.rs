@@ -167,8 +167,7 @@ fn leaf(kind: Kind, parameter: Affine) -> String {
 
 /// An affine function as Cairo; no partial sum is negative.
 pub fn affine(function: Affine, width: &str, lane: &str) -> String {
-    let terms =
-        [(function.width, width), (function.lane, lane), (function.constant, "")];
+    let terms = [(function.width, width), (function.lane, lane), (function.constant, "")];
     let mut text = String::new();
     for positive in [true, false] {
         for (factor, name) in terms {

@@ -28,7 +28,10 @@ fn write(root: &Path, check: bool) -> Result<()> {
         if check {
             let found = fs::read_to_string(&path).unwrap_or_default();
             if found != text {
-                bail!("{} is out of date: run `cargo run -p veristar-cairo-codegen constraints`", path.display());
+                bail!(
+                    "{} is out of date: run `cargo run -p veristar-cairo-codegen constraints`",
+                    path.display()
+                );
             }
         } else {
             fs::create_dir_all(path.parent().unwrap_or(root))?;

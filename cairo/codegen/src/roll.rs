@@ -192,9 +192,7 @@ impl Split<'_> {
                 match (*source, place) {
                     (None, _) => *source = Some(place),
                     (Some(known), _) if known == place => {}
-                    (Some(Source::Carried(o)), Source::Before(i))
-                        if self.is_edge(region, j, w) =>
-                    {
+                    (Some(Source::Carried(o)), Source::Before(i)) if self.is_edge(region, j, w) => {
                         if *initial[o].get_or_insert(i) != i {
                             return None;
                         }

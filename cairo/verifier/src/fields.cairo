@@ -6,6 +6,8 @@
 //! less than what is taken away, so that no felt is ever negative. [`reduce`] takes what is below 2^128.
 //!
 //! Every function says what it needs and gives; elements read from a proof are reduced.
+//!
+//! Inlining is chosen for the class's size at almost the same gas (docs/src/starknet.md).
 
 use crate::errors;
 
@@ -14,6 +16,7 @@ pub const P: felt252 = 0x7fffffff;
 const DIVISOR: NonZero<u128> = 0x7fffffff;
 
 /// The least integer that stands for the same element of `F`. Needs a felt below 2^128.
+#[inline(always)]
 pub fn reduce_base(x: felt252) -> felt252 {
     let x: u128 = x.try_into().expect(errors::BOUND);
     let (_, remainder) = DivRem::div_rem(x, DIVISOR);
@@ -122,16 +125,19 @@ pub fn sub(x: QM31, y: QM31, multiple: felt252) -> QM31 {
 }
 
 /// The same element, reduced. Needs coordinates below 2^128.
+#[inline(never)]
 pub fn reduce(x: QM31) -> QM31 {
     QM31 { a: reduce_base(x.a), b: reduce_base(x.b), c: reduce_base(x.c), d: reduce_base(x.d) }
 }
 
 /// A product, reduced. Needs coordinates whose products are below 2^120.
+#[inline(never)]
 pub fn mul(x: QM31, y: QM31) -> QM31 {
     mul_add(x, y, QM31 { a: 0, b: 0, c: 0, d: 0 })
 }
 
 /// `x y + z`, reduced. Needs coordinates of `x` and `y` whose products are below 2^120, and of `z` below 2^120.
+#[inline(never)]
 pub fn mul_add(x: QM31, y: QM31, z: QM31) -> QM31 {
     // (c + d i)(c' + d' i), which is multiplied by 2 + i.
     let real = x.c * y.c - x.d * y.d;
@@ -145,6 +151,7 @@ pub fn mul_add(x: QM31, y: QM31, z: QM31) -> QM31 {
 }
 
 /// A product with an element of `C`, reduced. Needs coordinates whose products are below 2^120.
+#[inline(never)]
 pub fn mul_by_complex(x: QM31, y: CM31) -> QM31 {
     QM31 {
         a: reduce_base(x.a * y.a - x.b * y.b + ROOM),

@@ -16,11 +16,15 @@ use crate::parameters;
 const TAG: felt252 = 'VERISTAR1';
 const MAX_TABLES: u32 = 64;
 const MIN_LOG_SIZE: u32 = 5;
-/// Taller tables' proofs are beyond one transaction by far.
-const MAX_LOG_SIZE: u32 = 20;
+/// A fold of a taller table's word would have fewer than 96 bits (security/src/account.rs).
+const MAX_LOG_SIZE: u32 = 19;
 const MAX_WIDTH: u32 = 1024;
-/// Opened columns, so that the combination of openings keeps its bits.
+/// Openings: `124 - log2(columns) - log2(domain)` bits and those of the work must be 96.
 const MAX_COLUMNS: u32 = 4096;
+/// Lookups: `124 - log2(4 lookups)` bits. No multiplicity reaches the characteristic either.
+const MAX_LOOKUPS: u64 = 0x2000000;
+/// Degree of the linear identity: `124 - log2(degree)` bits.
+const MAX_DEGREE: u64 = 0x8000000;
 const MAX_CONSTANTS: u32 = 1024;
 const MAX_PUBLIC: u32 = 4096;
 const HALF: felt252 = 0x40000000;
@@ -177,7 +181,7 @@ pub fn check(felts: Span<felt252>) -> Key {
     let key = parse(felts);
     assert(key.tables.len() != 0, errors::KEY_LIMITS);
     assert(key.log_height > parameters::LOG_LAST_LAYER + parameters::FOLD_STEP, errors::KEY_LIMITS);
-    let mut lookups: u64 = 0;
+    let (mut lookups, mut degree): (u64, u64) = (0, 0);
     let mut columns = 8;
     for table in key.tables {
         let Table { width, log_size, reserved, shape, .. } = *table;
@@ -185,6 +189,8 @@ pub fn check(felts: Span<felt252>) -> Key {
         assert(width != 0 && log_size >= MIN_LOG_SIZE, errors::KEY_LIMITS);
         assert(reserved != 0 && reserved < rows, errors::KEY_LIMITS);
         lookups += rows.into() * shape.lookups.into();
+        // As if every table's elements had exponents of `t` and `r`.
+        degree += rows.into() * width.into();
         // As if all were opened twice.
         columns += shape.program + shape.weights + 3 * shape.values;
         columns += 12 * (shape.evaluations + sum_columns(shape) + shape.random);
@@ -209,8 +215,7 @@ pub fn check(felts: Span<felt252>) -> Key {
             assert(address < 0x40000000, errors::KEY_LIMITS);
         }
     }
-    // No multiplicity may reach the characteristic; and lookups keep 96 bits.
-    assert(lookups < 0x4000000, errors::KEY_LIMITS);
+    assert(lookups < MAX_LOOKUPS && degree < MAX_DEGREE, errors::KEY_LIMITS);
     key
 }
 

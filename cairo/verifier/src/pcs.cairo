@@ -409,7 +409,14 @@ fn row(quotients: Quotients, ref reader: Reader) -> (Span<felt252>, Span<QM31>) 
             let [a0, a1, b0, b1, c0, c1, d0, d1, e0, e1, f0, f1, g0, g1, h0, h1] = (*eight).unbox();
             low += a * a0 + b * b0 + c * c0 + d * d0 + e * e0 + f * f0 + g * g0 + h * h0;
             high += a * a1 + b * b1 + c * c1 + d * d1 + e * e1 + f * f1 + g * g1 + h * h1;
-            values.append_span([a, b, c, d, e, f, g, h].span());
+            values.append(a);
+            values.append(b);
+            values.append(c);
+            values.append(d);
+            values.append(e);
+            values.append(f);
+            values.append(g);
+            values.append(h);
             felts.append(felt);
         }
         hashes.append(leaf(felts.span(), *count));

@@ -56,6 +56,12 @@ pub impl ReaderImpl of ReaderTrait {
         Packed { values: values.span(), felts: felts.span() }
     }
 
+    /// The next felt, an integer below 2^64.
+    fn nonce(ref self: Reader) -> felt252 {
+        let nonce: u64 = self.next().try_into().expect(errors::PACKING);
+        nonce.into()
+    }
+
     /// States that everything was read.
     fn end(self: @Reader) {
         assert((*self.felts).is_empty(), errors::TRAILING);

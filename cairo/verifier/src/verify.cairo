@@ -95,13 +95,13 @@ pub fn verify(key: Key, context: felt252, public: Span<felt252>, proof: Span<fel
 
     // Step 7.
     channel.mix_packed(samples.felts);
-    let nonce = reader.next();
+    let nonce = reader.nonce();
     let enough = channel.has_work(OPENING_POW_BITS, OPENING_POW_DIVISOR, nonce);
     assert(enough, errors::WORK);
     channel.mix(nonce);
     let quotients = pcs::quotients(@key, point, samples.values, channel.draw());
     let layers = fri::commit(ref channel, ref reader, key.log_height);
-    let nonce = reader.next();
+    let nonce = reader.nonce();
     assert(channel.has_work(POW_BITS, POW_DIVISOR, nonce), errors::WORK);
     channel.mix(nonce);
     let log_domain = key.log_height + LOG_BLOWUP;

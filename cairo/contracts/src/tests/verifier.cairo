@@ -107,7 +107,10 @@ fn malformed_keys_are_refused() {
     assert(refused(replaced(key, 6, 10)) == 'veristar: key', 'no such chip');
     assert(refused(replaced(key, 7, 2000)) == 'veristar: key limits', 'too wide');
     assert(refused(replaced(key, 7, 0)) == 'veristar: key limits', 'no width');
-    assert(refused(replaced(key, 8, 25)) == 'veristar: key limits', 'too tall');
+    assert(refused(replaced(key, 8, 20)) == 'veristar: key limits', 'too tall');
+    // 2^19 rows of 1,024 weights.
+    let wide = replaced(replaced(key, 7, 1024), 8, 19);
+    assert(refused(wide) == 'veristar: key limits', 'too many weights');
     assert(refused(replaced(key, 8, 4)) == 'veristar: key limits', 'too low');
     assert(refused(replaced(key, 9, 0)) == 'veristar: key limits', 'no reserved row');
     assert(refused(replaced(key, 9, 0x80000)) == 'veristar: key limits', 'no active row');
