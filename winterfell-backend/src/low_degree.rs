@@ -160,3 +160,43 @@ pub fn domain_point(generator: F, offset: F, position: usize) -> F {
     use winter_math::FieldElement;
     generator.exp_vartime(position as u64) * offset
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use winter_crypto::VectorCommitment;
+    use winter_math::FieldElement;
+
+    #[test]
+    fn the_remainder_is_what_was_committed() {
+        let shape = FriShape { layers: 0, folding: 8, log_domain: 7, remainder: 32 };
+        let remainder = vec![Cube::ONE; 32];
+        let mut channel = Channel {
+            shape,
+            commitments: Vec::new(),
+            layers: VecDeque::new(),
+            taken: 0,
+            remainder: remainder.clone(),
+            remainder_commitment: Some(Hash::hash_elements(&remainder)),
+            values: Vec::new(),
+        };
+        assert_eq!(channel.read_remainder().as_deref(), Ok(remainder.as_slice()));
+        channel.remainder = vec![Cube::ZERO; 32];
+        assert!(channel.read_remainder().is_err());
+    }
+
+    #[test]
+    fn honest_paths_are_exact() {
+        let leaves = (0..32u64).map(|i| Hash::hash_elements(&[F::new(i)])).collect();
+        let tree = <Tree as VectorCommitment<Hash>>::new(leaves).expect("tree");
+        let positions = [vec![3], vec![0, 1], vec![5, 31, 4], vec![9, 8, 7, 6, 30], (0..32).collect()];
+        for positions in positions {
+            let (_, batch) = tree.prove_batch(&positions).expect("opening");
+            assert!(is_exact(&batch.nodes, &positions, 5), "{positions:?}");
+            let mut longer = batch.nodes.clone();
+            longer[0].push(Default::default());
+            assert!(!is_exact(&longer, &positions, 5), "{positions:?}");
+        }
+    }
+}
