@@ -6,8 +6,8 @@
 
 use crate::builder::{Access, Builder, Point};
 use crate::chips::{
-    Binary, Blind, Chip, Constraints, Field, Horner, Input, Maximum, Parameters, Table as TableChip,
-    Unary, Weights,
+    Binary, Blind, Chip, Constraints, Field, Horner, Input, Maximum, Parameters,
+    Table as TableChip, Unary, Weights,
 };
 use crate::error::AirError;
 use crate::options::{Options, Reserved};
@@ -282,7 +282,7 @@ fn ports(chip: &Chip) -> Vec<Port> {
         .into_iter()
         .chain((0..c.width).map(|j| Port::Read(Maximum::address(j))))
         .collect(),
-        Chip::Table(_) | Chip::Blind(_) => Vec::new(),
+        Chip::Table(_) | Chip::Blind(_) | Chip::Same(_) => Vec::new(),
     }
 }
 
@@ -384,7 +384,7 @@ fn write(chip: &Chip, class: usize, builder: &Builder, graph: &Graph) -> Rows {
         }
         Chip::Maximum(c) => write_windows(&mut rows, c.width, builder),
         Chip::Table(c) => write_tables(&mut rows, c.width, builder, graph),
-        Chip::Blind(_) => {}
+        Chip::Blind(_) | Chip::Same(_) => {}
     }
     rows
 }
@@ -554,7 +554,7 @@ fn elements(chip: &Chip, class: usize, builder: &Builder, graph: &Graph) -> usiz
             let functions: usize = builder.functions.iter().map(function).sum();
             functions + builder.ranges.iter().map(|bits| 1usize << bits).sum::<usize>()
         }
-        Chip::Blind(_) => 0,
+        Chip::Blind(_) | Chip::Same(_) => 0,
     }
 }
 
@@ -632,12 +632,8 @@ pub(crate) fn pack(
         .collect();
     constants.sort_unstable_by_key(|constant| constant.address);
     let tables = written.iter().map(|(i, _)| *i).collect();
-    let layout = Layout {
-        instances: tables,
-        constants,
-        batch: options.batch.max(1) as u32,
-        public,
-    };
+    let layout =
+        Layout { instances: tables, constants, batch: options.batch.max(1) as u32, public };
     let tables = written.into_iter().map(|(_, rows)| rows.into_table());
     Ok(Program {
         layout,

@@ -14,15 +14,18 @@ use crate::witness::{self, uses::Uses};
 use num_traits::Zero;
 use std::collections::HashMap;
 use std::fmt;
-use stwo::core::channel::{Blake2sChannel, Channel};
+use stwo::core::channel::{Blake2sChannel, Channel, MerkleChannel};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
+use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleHasher;
 use stwo::prover::backend::simd::column::BaseColumn;
-use stwo::prover::backend::Column;
+use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::backend::{BackendForChannel, Column};
 use veristar_air::chips::Constraints;
 use veristar_air::evaluator::{Challenge, Evaluator};
 use veristar_air::pack::address_columns;
-use veristar_air::program::{R, T};
+use veristar_air::program::{Program, R, T};
+use veristar_model::Graph;
 use veristar_verifier::challenges::Challenges;
 use veristar_verifier::verify::public_sum;
 
@@ -137,7 +140,8 @@ fn witness_of(prepared: &Prepared, execution: &Execution) -> Result<OwnedWitness
     for (i, instance) in layout.instances.iter().enumerate() {
         let columns = prepared.columns(i, &values, &evaluations);
         let packed = crate::domain::PackedChallenges::new(&challenges, QM31::zero());
-        let (columns, claim) = sums(&instance.chip, &columns, &packed, placement(i), masks.randomness());
+        let (columns, claim) =
+            sums(&instance.chip, &columns, &packed, placement(i), masks.randomness());
         all_sums.push(columns);
         claims.push(claim);
     }
@@ -163,12 +167,15 @@ impl OwnedWitness {
 }
 
 /// Broken constraints, on all rows (reserved ones too, where selectors switch them off).
-pub fn rows(
-    prepared: &Prepared,
+pub fn rows<MC: MerkleChannel<H = Blake2sMerkleHasher>>(
+    prepared: &Prepared<MC>,
     witness: &Witness<'_>,
     challenges: &Challenges,
     claims: &[QM31],
-) -> Vec<Violation> {
+) -> Vec<Violation>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     let layout = prepared.layout();
     let mut found = Vec::new();
     for (i, instance) in layout.instances.iter().enumerate() {
@@ -190,7 +197,7 @@ pub fn rows(
             let row = row.saturating_sub(placement.first_active());
             let chip = instance.chip.name();
             for name in driver.broken {
-                let layer = layer(prepared, i, row);
+                let layer = layer(&prepared.package.graph, &prepared.program, i, row);
                 found.push(Violation::Constraint { chip, layer, row, name });
             }
         }
@@ -200,8 +207,7 @@ pub fn rows(
 
 /// The layer that a row works for: lowering gives a node's result its cells first and then whatever
 /// else the node needs, so the last address of the row belongs to the node before it.
-fn layer(prepared: &Prepared, table: usize, row: usize) -> String {
-    let (graph, program) = (&prepared.package.graph, &prepared.program);
+fn layer(graph: &Graph, program: &Program, table: usize, row: usize) -> String {
     let columns = address_columns(&program.layout.instances[table].chip);
     let addresses = columns.iter().map(|c| program.tables[table].program[*c][row] as u32);
     let Some(address) = addresses.max() else { return String::new() };

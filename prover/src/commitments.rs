@@ -4,12 +4,14 @@ use crate::randomness::{Mask, Randomness};
 use crate::trace::{evaluation, m31, Evaluation, Placement};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use stwo::core::channel::MerkleChannel;
 use stwo::core::fields::m31::M31;
 use stwo::core::pcs::PcsConfig;
 use stwo::core::poly::circle::CanonicCoset;
-use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
+use stwo::core::vcs_lifted::blake2_merkle::{Blake2sMerkleChannel, Blake2sMerkleHasher};
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::backend::BackendForChannel;
 use stwo::prover::mempool::BaseColumnPool;
 use stwo::prover::poly::circle::PolyOps;
 use stwo::prover::poly::twiddles::TwiddleTree;
@@ -21,7 +23,7 @@ use veristar_security::Hiding;
 use veristar_verifier::Key;
 
 /// A committed tree.
-pub type Tree = CommitmentTreeProver<SimdBackend, Blake2sMerkleChannel>;
+pub type Tree<MC> = CommitmentTreeProver<SimdBackend, MC>;
 
 /// What commitments of one key share.
 pub struct Commitments {
@@ -62,7 +64,10 @@ impl Commitments {
         &self.placements[&(instance.log_size, instance.reserved)]
     }
 
-    fn tree(&self, columns: Vec<Evaluation>) -> Tree {
+    fn tree<MC: MerkleChannel>(&self, columns: Vec<Evaluation>) -> Tree<MC>
+    where
+        SimdBackend: BackendForChannel<MC>,
+    {
         let polynomials = SimdBackend::interpolate_columns(columns, &self.twiddles);
         CommitmentTreeProver::new(
             polynomials,
@@ -139,14 +144,20 @@ fn weights_columns(
 }
 
 /// Columns that are fixed at set-up, committed.
-pub struct Fixed {
+pub struct Fixed<MC: MerkleChannel = Blake2sMerkleChannel>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     /// The columns on the trace domain, in the tree's order.
     pub columns: Vec<BaseColumn>,
     /// Their tree.
-    pub tree: Tree,
+    pub tree: Tree<MC>,
 }
 
-impl Fixed {
+impl<MC: MerkleChannel<H = Blake2sMerkleHasher>> Fixed<MC>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     /// The program columns, in the order of `Layout::program_columns`.
     pub fn program(program: &Program, commitments: &Commitments) -> Self {
         Self::new(program_columns(program, commitments), commitments)
@@ -158,9 +169,7 @@ impl Fixed {
     }
 
     fn new(columns: Vec<(u32, BaseColumn)>, commitments: &Commitments) -> Self {
-        let place = |(log_size, column): &(u32, BaseColumn)| {
-            evaluation(*log_size, column.clone())
-        };
+        let place = |(log_size, column): &(u32, BaseColumn)| evaluation(*log_size, column.clone());
         let tree = commitments.tree(columns.iter().map(place).collect());
         Self { columns: columns.into_iter().map(|(_, column)| column).collect(), tree }
     }

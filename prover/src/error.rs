@@ -31,7 +31,9 @@ pub enum ProveError {
     #[error("the package does not match its key: it was made by another version, or changed; run `veristar setup` again")]
     Mismatch,
     /// No random numbers to hide the witness with.
-    #[error("the operating system gives no random numbers, without which a proof hides nothing: {0}")]
+    #[error(
+        "the operating system gives no random numbers, without which a proof hides nothing: {0}"
+    )]
     Random(String),
     /// The witness breaks a constraint: a defect of this program.
     #[error("internal error: the witness breaks a constraint: {0}; please report it with the model's architecture")]

@@ -12,6 +12,7 @@
 //! | [`sums`] | lookup and running sums |
 //! | [`domain`] | the constraints on the evaluation domain |
 //! | [`mod@prove`] | the prover, step by step |
+//! | [`rotation`] | a fresh commitment of the same weights |
 //! | [`opening`] | composition, openings, low-degree test |
 //! | [`check`] | constraints and lookups row by row, with names |
 
@@ -29,6 +30,7 @@ pub mod package;
 pub mod prepared;
 pub mod prove;
 pub mod randomness;
+pub mod rotation;
 pub mod sums;
 pub mod trace;
 pub mod witness;

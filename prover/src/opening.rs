@@ -4,7 +4,7 @@
 //! combines the openings. Many wide and tall tables leave that challenge fewer bits than the rest
 //! of the proof has; a few bits of work make them up (`veristar_security::account`).
 
-use stwo::core::channel::{Blake2sChannel, Channel};
+use stwo::core::channel::{Channel, MerkleChannel};
 use stwo::core::circle::CirclePoint;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
@@ -13,8 +13,9 @@ use stwo::core::pcs::quotients::PointSample;
 use stwo::core::pcs::TreeVec;
 use stwo::core::proof_of_work::GrindOps;
 use stwo::core::vcs::blake2_hash::Blake2sHash;
-use stwo::core::vcs_lifted::blake2_merkle::{Blake2sMerkleChannel, Blake2sMerkleHasher};
+use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleHasher;
 use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::backend::BackendForChannel;
 use stwo::prover::fri::{FriDecommitResult, FriProver};
 use stwo::prover::pcs::quotient_ops::compute_fri_quotients;
 use stwo::prover::{CommitmentSchemeProver, ComponentProver, ComponentProvers};
@@ -42,13 +43,16 @@ pub struct Opened {
 
 /// Proves the tables' constraints over the columns committed in `scheme`, whose transcript is
 /// `channel`; `None` if a constraint does not hold.
-pub fn open(
+pub fn open<MC: MerkleChannel<H = Blake2sMerkleHasher>>(
     tables: &[&dyn ComponentProver<SimdBackend>],
-    channel: &mut Blake2sChannel,
-    mut scheme: CommitmentSchemeProver<'_, SimdBackend, Blake2sMerkleChannel>,
+    channel: &mut MC::C,
+    mut scheme: CommitmentSchemeProver<'_, SimdBackend, MC>,
     log_height: u32,
     opening_pow_bits: u32,
-) -> Option<Opened> {
+) -> Option<Opened>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     let config = scheme.config;
     let log_blowup = config.fri_config.log_blowup_factor;
     let log_domain = log_height + log_blowup;
@@ -110,7 +114,7 @@ pub fn open(
     );
     drop(span);
     let span = info_span!("low-degree test").entered();
-    let fri = FriProver::<SimdBackend, Blake2sMerkleChannel>::commit(
+    let fri = FriProver::<SimdBackend, MC>::commit(
         channel,
         config.fri_config,
         &quotients,

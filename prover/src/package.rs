@@ -7,6 +7,7 @@ use crate::randomness::{seed, Randomness};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
 use tracing::instrument;
 use veristar_air::chips::Chip;
 use veristar_air::program::{Instance, Program, Table};
@@ -90,10 +91,11 @@ pub fn setup(graph: Graph, options: &SetupOptions) -> Result<Package, ProveError
         weights_root: [0; 32],
     };
     let commitments = Commitments::new(&key);
-    key.program_root = Fixed::program(&program, &commitments).root();
+    key.program_root = Fixed::<Blake2sMerkleChannel>::program(&program, &commitments).root();
     let mut package = Package { graph, key, weights_seed, onnx: Vec::new() };
     let randomness = package.weights_randomness();
-    package.key.weights_root = Fixed::weights(&program, &commitments, randomness).root();
+    package.key.weights_root =
+        Fixed::<Blake2sMerkleChannel>::weights(&program, &commitments, randomness).root();
     // The limits of a key are checked where it is read: here too.
     Key::from_bytes(&package.key.to_bytes())?;
     Ok(package)
@@ -183,8 +185,7 @@ impl Package {
             tensors(&self.graph.inputs, true).into_iter().collect();
         public.extend(tensors(&self.graph.outputs, false));
         let batch = self.key.layout.batch as usize;
-        let program =
-            compile_for(&self.graph, self.key.preset, batch, &public, self.key.proofs)?;
+        let program = compile_for(&self.graph, self.key.preset, batch, &public, self.key.proofs)?;
         match program.layout == self.key.layout {
             true => Ok(program),
             false => Err(ProveError::Mismatch),

@@ -23,6 +23,7 @@ use crate::randomness::{Mask, Randomness};
 use crate::trace::Placement;
 
 /// A table's columns on the trace domain, in stored order.
+#[derive(Default)]
 pub struct TableColumns<'a> {
     /// Program columns, the shared ones included.
     pub program: Vec<&'a BaseColumn>,

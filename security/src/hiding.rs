@@ -44,9 +44,12 @@ impl Hiding {
         2 * self.revealed(1) + SLACK
     }
 
-    /// Rows where values and evaluations are random; they are opened at two points at most.
+    /// Rows where values and evaluations are random.
+    ///
+    /// They are opened at two points at most. A factor of a term of the running sum is opened at one,
+    /// and masks the term as often again (lemma 2).
     pub const fn random_rows(&self) -> usize {
-        self.revealed(2) + SLACK
+        2 * self.revealed(1) + SLACK
     }
 
     /// Rows where weights are random: enough for `proofs` proofs, each of which opens them at one
@@ -109,6 +112,8 @@ mod tests {
                 let queries = parameters.queries;
                 // Opened at the queries and at two points over a field of degree 4.
                 assert!(hiding.random_rows() > queries + 8);
+                // Opened at one point, and masks a term opened at one point.
+                assert!(hiding.random_rows() > 2 * (queries + 4));
                 // Running sum at each query and both points; the column before it at each query
                 // and one point.
                 assert!(hiding.zero_rows() > (queries + 8) + (queries + 4) - 4);

@@ -80,6 +80,9 @@ pub enum VerifyError {
     /// The tables' totals and the public values do not cancel.
     #[error("the tables' totals do not match the public values")]
     Totals,
+    /// A rotation's proof is about another commitment.
+    #[error("the proof is not about the new key's weights")]
+    Weights,
     /// The constraints do not hold at the out-of-domain point.
     #[error("the constraints do not hold at the out-of-domain point")]
     Constraints,

@@ -20,6 +20,7 @@ pub mod component;
 pub mod error;
 pub mod key;
 pub mod proof;
+pub mod rotation;
 pub mod verify;
 
 pub use error::{FormatError, VerifyError};

@@ -41,8 +41,8 @@ pub struct Verified<'k> {
 }
 
 /// Starts the transcript: steps 1 and 2 up to the values root. Prover and verifier call this.
-pub fn start(key: &Key, fingerprint: &[u8; 32], public: &[Vec<i32>]) -> Blake2sChannel {
-    let mut channel = Blake2sChannel::default();
+pub fn start<C: Channel>(key: &Key, fingerprint: &[u8; 32], public: &[Vec<i32>]) -> C {
+    let mut channel = C::default();
     let word = |bytes: &[u8]| bytes.iter().rev().fold(0u32, |w, b| w << 8 | u32::from(*b));
     channel.mix_u32s(&fingerprint.chunks(4).map(word).collect::<Vec<_>>());
     key.config().mix_into(&mut channel);
@@ -106,7 +106,7 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
         sums,
         composition,
     ];
-    let channel = &mut start(key, &fingerprint, &proof.public);
+    let channel: &mut Blake2sChannel = &mut start(key, &fingerprint, &proof.public);
     let mix = |channel: &mut Blake2sChannel, root| Blake2sMerkleChannel::mix_root(channel, root);
     mix(channel, Blake2sHash(key.program_root));
     mix(channel, Blake2sHash(key.weights_root));
@@ -118,9 +118,8 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
     challenges.draw_lookups(channel);
 
     // Step 4. A table without lookups has no running sum that would tie its total to anything.
-    let stray = |(instance, claim): (&Instance, &QM31)| {
-        !instance.shape().has_total() && !claim.is_zero()
-    };
+    let stray =
+        |(instance, claim): (&Instance, &QM31)| !instance.shape().has_total() && !claim.is_zero();
     if layout.instances.iter().zip(&proof.claims).any(stray) {
         return Err(VerifyError::Totals);
     }

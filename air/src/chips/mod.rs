@@ -10,6 +10,7 @@ mod horner;
 mod input;
 mod maximum;
 mod parameters;
+mod same;
 mod table;
 mod unary;
 mod weights;
@@ -21,6 +22,7 @@ pub use horner::Horner;
 pub use input::Input;
 pub use maximum::Maximum;
 pub use parameters::Parameters;
+pub use same::Same;
 pub use table::Table;
 pub use unary::Unary;
 pub use weights::Weights;
@@ -104,6 +106,8 @@ pub enum Chip {
     Table(Table),
     /// See [`Blind`].
     Blind(Blind),
+    /// See [`Same`].
+    Same(Same),
 }
 
 macro_rules! each {
@@ -119,6 +123,7 @@ macro_rules! each {
             Chip::Maximum($chip) => $body,
             Chip::Table($chip) => $body,
             Chip::Blind($chip) => $body,
+            Chip::Same($chip) => $body,
         }
     };
 }
@@ -147,6 +152,7 @@ impl Chip {
             Chip::Maximum(_) => "maximum",
             Chip::Table(_) => "table",
             Chip::Blind(_) => "blind",
+            Chip::Same(_) => "same",
         }
     }
 
@@ -163,6 +169,7 @@ impl Chip {
             Chip::Maximum(c) => c.width,
             Chip::Table(c) => c.width,
             Chip::Blind(_) => 1,
+            Chip::Same(c) => c.width.max(1),
         }
     }
 }

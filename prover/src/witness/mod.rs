@@ -52,7 +52,8 @@ pub fn values(
             | Chip::Parameters(_)
             | Chip::Field(_)
             | Chip::Table(_)
-            | Chip::Blind(_) => Vec::new(),
+            | Chip::Blind(_)
+            | Chip::Same(_) => Vec::new(),
             Chip::Input(chip) => input::values(chip, table, &context)?,
             Chip::Horner(chip) => horner::values(chip, table, &context),
             Chip::Unary(chip) => unary::values(chip, table, &context)?,
