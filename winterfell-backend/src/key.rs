@@ -125,7 +125,8 @@ impl WinterfellKey {
             )?;
             sound(instance.reserved >= 1, "a table reserves no row")?;
             sound(instance.reserved < 1 << instance.log_size, "a table has no active row")?;
-            sound(!matches!(instance.chip, Chip::Blind(_)), "it has a table that only hides")?;
+            let foreign = matches!(instance.chip, Chip::Blind(_) | Chip::Same(_));
+            sound(!foreign, "it has a table of the other backend")?;
             let shape = instance.shape();
             cells = cells.saturating_add(shape.program + shape.cells());
         }
