@@ -125,7 +125,7 @@ impl WinterfellKey {
             )?;
             sound(instance.reserved >= 1, "a table reserves no row")?;
             sound(instance.reserved < 1 << instance.log_size, "a table has no active row")?;
-            let foreign = matches!(instance.chip, Chip::Blind(_) | Chip::Same(_));
+            let foreign = matches!(instance.chip, Chip::Blind(_) | Chip::Same(_) | Chip::Within(_));
             sound(!foreign, "it has a table of the other backend")?;
             let shape = instance.shape();
             cells = cells.saturating_add(shape.program + shape.cells());
