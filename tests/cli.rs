@@ -220,6 +220,33 @@ fn a_model_is_rotated() {
 }
 
 #[test]
+fn ranges_of_weights_are_proven_once() {
+    let work = Workspace::new();
+    let made = work.setup("digits", &["--prove-ranges", "--proofs", "2"]);
+    assert!(made["ranges"]["bytes"].as_u64().is_some_and(|bytes| bytes > 1000));
+    let checked = work.ok(&["verify-ranges", "m.vk", "m.vranges"]);
+    assert_eq!(checked["valid"], true);
+    assert_eq!(checked["key"], made["key"]["fingerprint"]);
+    let parameters = checked["parameters"].as_array().expect("parameters");
+    let weights: u64 = parameters.iter().filter_map(|p| p["weights"].as_u64()).sum();
+    assert_eq!(weights, 2082);
+    // The two proofs asked for are left, and the rotation's.
+    let inspected = work.ok(&["inspect", "m.vsm"]);
+    assert_eq!((&inspected["used"], &inspected["left"]), (&1.into(), &2.into()));
+
+    // A key that hides nothing has ranges too; another key's proof is refused.
+    std::fs::rename(work.path("m.vranges"), work.path("other.vranges")).expect("rename");
+    work.setup("digits", &["--prove-ranges", "--no-hiding"]);
+    work.ok(&["verify-ranges", "m.vk", "m.vranges"]);
+    let refused = work.raw(&["verify-ranges", "m.vk", "other.vranges"]);
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("ranges refused"), "{}", refused.stderr);
+    let other = work.raw(&["verify-ranges", "m.vk", "m.vk"]);
+    assert_eq!(other.code, 2);
+    assert!(other.stderr.contains("not a proof of weight ranges"), "{}", other.stderr);
+}
+
+#[test]
 fn a_lost_count_can_be_rotated() {
     let work = Workspace::new();
     work.setup("credit_risk", &[]);

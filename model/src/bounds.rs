@@ -152,7 +152,8 @@ pub fn at_ends(graph: &Graph) -> Result<[Graph; 4], ModelError> {
         }
         Ok(graph)
     };
-    let (lo, hi): (fn(&Range) -> i64, fn(&Range) -> i64) = (|r| r.lo, |r| r.hi);
+    let lo: fn(&Range) -> i64 = |range| range.lo;
+    let hi: fn(&Range) -> i64 = |range| range.hi;
     Ok([filled(lo, lo)?, filled(lo, hi)?, filled(hi, lo)?, filled(hi, hi)?])
 }
 

@@ -21,6 +21,7 @@ pub enum Kind {
     Package,
     Key,
     Proof,
+    Ranges,
     Other,
 }
 
@@ -30,6 +31,7 @@ impl Kind {
             Some(b"VERISTRM") => Self::Package,
             Some(b"VERISTRK") => Self::Key,
             Some(b"VERISTRP") => Self::Proof,
+            Some(b"VERISTRR") => Self::Ranges,
             _ => Self::Other,
         }
     }
@@ -39,6 +41,7 @@ impl Kind {
             Self::Package => "a model package (.vsm)",
             Self::Key => "a verification key (.vk)",
             Self::Proof => "a proof",
+            Self::Ranges => "a proof of weight ranges (.vranges)",
             Self::Other => "no Veristar file",
         }
     }

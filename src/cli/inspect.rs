@@ -46,6 +46,11 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
             Ok(key_json(&key, None, "key", size))
         }
         files::Kind::Proof => proof(arguments, &bytes, ui),
+        files::Kind::Ranges => {
+            ui.say(format!("proof of weight ranges, {}", text::size(bytes.len())));
+            ui.say("check it with: veristar verify-ranges NAME.vk NAME.vranges");
+            Ok(json!({ "kind": "ranges", "bytes": bytes.len() }))
+        }
         files::Kind::Other => model(arguments, &bytes, ui),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup`, `run`, `prove`, `verify`, `rotate`, `verify_rotation`, `inspect`, `demo` | one command each |
+//! | `setup`, `run`, `prove`, `verify`, `rotate`, `verify_rotation`, `verify_ranges`, `inspect`, `demo` | one command each |
 //! | `ui` | text, JSON, progress |
 //! | `files` | reading files of a kind, writing them whole or not at all |
 //! | `data` | inputs and outputs in real numbers |
@@ -32,6 +32,7 @@ mod setup;
 mod text;
 mod ui;
 mod verify;
+mod verify_ranges;
 mod verify_rotation;
 
 use clap::{error::ErrorKind, Parser, Subcommand};
@@ -82,6 +83,7 @@ enum Command {
     Verify(verify::Arguments),
     Rotate(rotate::Arguments),
     VerifyRotation(verify_rotation::Arguments),
+    VerifyRanges(verify_ranges::Arguments),
     Inspect(inspect::Arguments),
 }
 
@@ -145,6 +147,7 @@ fn start() -> anyhow::Result<()> {
         Command::Verify(arguments) => verify::command(arguments, &ui),
         Command::Rotate(arguments) => rotate::command(arguments, &ui),
         Command::VerifyRotation(arguments) => verify_rotation::command(arguments, &ui),
+        Command::VerifyRanges(arguments) => verify_ranges::command(arguments, &ui),
         Command::Inspect(arguments) => inspect::command(arguments, &ui),
     };
     ui.finish();

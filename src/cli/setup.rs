@@ -12,6 +12,7 @@ use veristar::model::{Graph, TensorId};
 use veristar::onnx::{
     evaluate, quantise, Dataset, FloatModel, LoadOptions, QuantiseOptions, Report,
 };
+use veristar::prover::ranges::prove_ranges;
 use veristar::prover::{budget, HidingOption, Package, SetupOptions};
 use veristar::security::Preset;
 
@@ -59,13 +60,17 @@ pub struct Arguments {
     /// Hide nothing, for public models and inputs: smaller proofs, quicker, any number of them.
     #[arg(long)]
     no_hiding: bool,
+    /// Declare ranges of weights with which no sum can overflow, whatever the weights, and write
+    /// NAME.vranges: a proof that they are kept. Costs some precision in wide layers.
+    #[arg(long)]
+    prove_ranges: bool,
     /// Writes NAME.vsm, NAME.vk and NAME.vsm.count.
     #[arg(short, long, value_name = "NAME")]
     output: PathBuf,
 }
 
-/// With one more for the rotation, below what stands for "without limit".
-const MOST_PROOFS: i64 = u32::MAX as i64 - 2;
+/// With one more for the rotation and one for ranges, below what stands for "without limit".
+const MOST_PROOFS: i64 = u32::MAX as i64 - 3;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum PresetName {
@@ -129,12 +134,18 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let model = load_model(&arguments.model, &onnx, &arguments.shape)?;
     // Before the work: a place that cannot be written is known now.
     let outputs = files::Outputs::create(&arguments.output)?;
+    let ranges_path = files::with_ending(&arguments.output, "vranges");
+    let ranges = match arguments.prove_ranges {
+        true => Some(files::Output::create(&ranges_path, false)?),
+        false => None,
+    };
 
     ui.step("reading data");
     let calibration = Dataset::load(&arguments.calibration, &model)?;
     let test = arguments.test.as_ref().map(|path| Dataset::load(path, &model)).transpose()?;
     ui.step(format!("calibrating on {} samples and quantising", calibration.len()));
-    let mut options = QuantiseOptions::default();
+    let mut options =
+        QuantiseOptions { any_weights: arguments.prove_ranges, ..QuantiseOptions::default() };
     if let Some(bits) = arguments.activation_bits {
         options.activation_bits = bits;
     }
@@ -161,10 +172,23 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         }
     })?;
     package.onnx = onnx;
+    let ranges = match ranges {
+        Some(mut file) => {
+            ui.step("proving the ranges of weights");
+            let proof = prove_ranges(&package)?.to_bytes();
+            file.fill(&proof)?;
+            Some((file, proof.len()))
+        }
+        None => None,
+    };
 
     ui.step("writing");
     let (package_path, key_path) = (outputs.package.clone(), outputs.key.clone());
-    let written = outputs.publish(&package, 0, Vec::new())?;
+    let ranges_bytes = ranges.as_ref().map(|(_, bytes)| *bytes);
+    // That proof is the first that opens the weights commitment.
+    let used = u32::from(ranges.is_some());
+    let written =
+        outputs.publish(&package, used, ranges.into_iter().map(|(file, _)| file).collect())?;
     let elapsed = start.elapsed();
     let made = Made {
         package: &package,
@@ -174,19 +198,32 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         test: test.as_ref(),
     };
     made.say(ui, &written);
+    if let Some(bytes) = ranges_bytes {
+        ui.say(format!(
+            "wrote {} ({}; that weights keep their ranges, one of the proofs: publish it)",
+            ranges_path.display(),
+            text::size(bytes)
+        ));
+    }
     ui.say(format!("\nset-up took {}", text::time(elapsed)));
     let mut answer = made.json(&written);
+    if let Some(bytes) = ranges_bytes {
+        answer["ranges"] = json!({ "path": ranges_path, "bytes": bytes });
+    }
     answer["setup_ms"] = text::milliseconds(elapsed).into();
     Ok(answer)
 }
 
 impl Arguments {
-    /// The last proof that a key hides for is kept for its rotation.
+    /// The last proof that a key hides for is kept for its rotation; a proof of ranges takes one too.
     fn hiding(&self) -> HidingOption {
         match (self.no_hiding, self.proofs) {
             (true, _) => HidingOption::None,
             (false, None) => HidingOption::Fitting,
-            (false, Some(n)) => HidingOption::Proofs(NonZeroU32::MIN.saturating_add(n)),
+            (false, Some(n)) => {
+                let others = 1 + u32::from(self.prove_ranges);
+                HidingOption::Proofs(NonZeroU32::MIN.saturating_add(n - 1 + others))
+            }
         }
     }
 }
