@@ -13,6 +13,7 @@ use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 use veristar_air::chips::Chip;
 use veristar_air::program::Layout;
+use veristar_model::FieldBound;
 use winter_math::StarkField;
 
 use crate::field::F;
@@ -39,6 +40,33 @@ pub enum Hiding {
     Nothing,
 }
 
+/// Which integers a model may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Precision {
+    /// Those that the stwo backend proves too: accumulators below 2^30.
+    Standard,
+    /// Accumulators below 2^62: 16-bit weights on 24-bit activations, for example.
+    High,
+}
+
+impl Precision {
+    /// The bound that all integers of the model keep.
+    pub const fn bound(self) -> FieldBound {
+        match self {
+            Precision::Standard => FieldBound::M31,
+            Precision::High => crate::BOUND,
+        }
+    }
+
+    /// The name used on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Precision::Standard => "standard",
+            Precision::High => "high",
+        }
+    }
+}
+
 /// A verification key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WinterfellKey {
@@ -46,6 +74,8 @@ pub struct WinterfellKey {
     pub name: String,
     /// Parameters.
     pub preset: Preset,
+    /// The bound under which the model was compiled.
+    pub precision: Precision,
     /// What is hidden: nothing.
     pub hiding: Hiding,
     /// BLAKE3 hash of the architecture: the graph without its parameters.
@@ -137,7 +167,7 @@ impl WinterfellKey {
             let elements = tensor.shape.iter().try_fold(1usize, |n, extent| n.checked_mul(*extent));
             let all = elements.and_then(|n| n.checked_mul(layout.batch as usize));
             sound(all == Some(tensor.addresses.len()), "a public tensor's shape does not fit")?;
-            let holds = |value: i64| crate::BOUND.holds(value.into());
+            let holds = |value: i64| self.precision.bound().holds(value.into());
             let range = tensor.range;
             sound(holds(range.lo) && holds(range.hi), "a public range is too wide")?;
             sound(tensor.scale.is_finite() && tensor.scale > 0.0, "a scale is not positive")?;

@@ -49,7 +49,7 @@ checked!(
 pub mod prover;
 
 pub use error::{FormatError, VerifyError};
-pub use key::WinterfellKey;
+pub use key::{Precision, WinterfellKey};
 pub use parameters::{Preset, Security};
 pub use proof::WinterfellProof;
 #[cfg(feature = "prover")]
@@ -59,5 +59,5 @@ pub use verify::{verify, Verified};
 use veristar_model::FieldBound;
 use winter_math::StarkField;
 
-/// The bound that integers must keep: `|v| < 2^62`.
+/// The bound that the field sets to integers, and the interpreter: `|v| < 2^62`.
 pub const BOUND: FieldBound = FieldBound { modulus: field::F::MODULUS };

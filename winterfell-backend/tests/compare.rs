@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use veristar_model::Graph;
 use veristar_prover::HidingOption;
-use veristar_winterfell::{Preset, SetupOptions};
+use veristar_winterfell::{Precision, Preset, SetupOptions};
 
 const RUNS: usize = 5;
 
@@ -88,7 +88,7 @@ fn compare(name: &str, (graph, mut random): (Graph, Random)) {
     }
     for preset in Preset::ALL {
         let public: BTreeSet<usize> = graph.outputs.iter().copied().collect();
-        let options = SetupOptions { preset, batch: 1, public };
+        let options = SetupOptions { preset, precision: Precision::Standard, batch: 1, public };
         let package = veristar_winterfell::setup(graph.clone(), &options).expect("setup");
         let prepared = veristar_winterfell::Prepared::new(package).expect("prepare");
         let (proving, proven) =

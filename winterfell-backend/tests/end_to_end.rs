@@ -7,12 +7,14 @@ use common::{everything, inputs, mlp, without_weights, Random};
 use std::collections::BTreeSet;
 use veristar_model::Graph;
 use veristar_winterfell::{
-    prove, setup, verify, Package, Prepared, Preset, SetupOptions, WinterfellKey, WinterfellProof,
+    prove, setup, verify, Package, Precision, Prepared, Preset, SetupOptions, WinterfellKey,
+    WinterfellProof,
 };
 
 fn package(graph: &Graph, preset: Preset, batch: usize) -> Package {
     let public: BTreeSet<usize> = graph.outputs.iter().copied().collect();
-    setup(graph.clone(), &SetupOptions { preset, batch, public }).expect("setup")
+    setup(graph.clone(), &SetupOptions { preset, precision: Precision::Standard, batch, public })
+        .expect("setup")
 }
 
 fn proves((graph, mut random): (Graph, Random), preset: Preset, batch: usize) {

@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use veristar_model::Graph;
 use veristar_winterfell::columns::NAMES;
 use veristar_winterfell::{
-    prove, setup, verify, Prepared, Preset, ProveError, SetupOptions, VerifyError, WinterfellKey,
-    WinterfellProof,
+    prove, setup, verify, Precision, Prepared, Preset, ProveError, SetupOptions, VerifyError,
+    WinterfellKey, WinterfellProof,
 };
 use winter_math::fields::f64::BaseElement;
 use winter_math::fields::CubeExtension;
@@ -20,7 +20,11 @@ type Cube = CubeExtension<BaseElement>;
 
 fn prepared(graph: &Graph, preset: Preset) -> Prepared {
     let public: BTreeSet<usize> = graph.outputs.iter().copied().collect();
-    let package = setup(graph.clone(), &SetupOptions { preset, batch: 1, public }).expect("setup");
+    let package = setup(
+        graph.clone(),
+        &SetupOptions { preset, precision: Precision::Standard, batch: 1, public },
+    )
+    .expect("setup");
     Prepared::new(package).expect("prepare")
 }
 
@@ -229,9 +233,10 @@ fn another_model_does_not_fit_the_key() {
 fn every_field_of_a_key_is_bound() {
     let (key, proof) = every_chip();
     type Change<'a> = (&'a str, &'a dyn Fn(&mut WinterfellKey));
-    let changes: [Change<'_>; 8] = [
+    let changes: [Change<'_>; 9] = [
         ("name", &|k| k.name.push('x')),
         ("preset", &|k| k.preset = Preset::Fast),
+        ("precision", &|k| k.precision = Precision::High),
         ("architecture", &|k| k.architecture[0] ^= 1),
         ("program root", &|k| k.program_root[0] ^= 1),
         ("weights root", &|k| k.weights_root[0] ^= 1),

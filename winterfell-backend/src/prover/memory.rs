@@ -1,22 +1,25 @@
 //! The value of every base-field memory cell, from the reference interpreter.
 
 use super::error::ProveError;
-use crate::BOUND;
 use rayon::prelude::*;
 use veristar_air::lower::conv::geometry;
 use veristar_air::program::{Garbage, Program, PublicTensor};
-use veristar_model::{interpret, Graph, Op};
+use veristar_model::{interpret, FieldBound, Graph, Op};
 
 /// What the model computes for a batch: for each inference, the values of all tensors.
 pub struct Execution(pub Vec<Vec<Vec<i64>>>);
 
 impl Execution {
-    /// Runs the interpreter on each row of inputs (`inputs[inference][input]`).
+    /// Runs the interpreter on each row of inputs (`inputs[inference][input]`), within a bound.
     ///
     /// # Errors
     /// An input is outside its range, or has the wrong length.
-    pub fn new(graph: &Graph, inputs: &[Vec<Vec<i64>>]) -> Result<Self, ProveError> {
-        let runs = inputs.par_iter().map(|row| interpret::run_in(graph, row, BOUND));
+    pub fn new(
+        graph: &Graph,
+        inputs: &[Vec<Vec<i64>>],
+        bound: FieldBound,
+    ) -> Result<Self, ProveError> {
+        let runs = inputs.par_iter().map(|row| interpret::run_in(graph, row, bound));
         Ok(Self(runs.collect::<Result<_, _>>()?))
     }
 

@@ -6,12 +6,12 @@ use super::trees::{program_columns, weights_columns, Shared};
 use crate::bytes::{check_header, header};
 use crate::columns::Columns;
 use crate::error::FormatError;
-use crate::key::{Hiding, WinterfellKey};
+use crate::key::{Hiding, Precision, WinterfellKey};
 use crate::parameters::Preset;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use veristar_air::program::Program;
-use veristar_air::{compile, Options, Reserved};
+use veristar_air::{compile_in, Options, Reserved};
 use veristar_model::{Graph, TensorId};
 
 const MAGIC: &[u8; 8] = b"VERISTWM";
@@ -32,6 +32,8 @@ pub struct Package {
 pub struct SetupOptions {
     /// Parameters.
     pub preset: Preset,
+    /// Which integers the model may use.
+    pub precision: Precision,
     /// Inferences in one proof.
     pub batch: usize,
     /// Public tensors among the graph's inputs and outputs.
@@ -43,11 +45,12 @@ pub struct SetupOptions {
 /// # Errors
 /// The graph is not usable, or too large.
 pub fn setup(graph: Graph, options: &SetupOptions) -> Result<Package, ProveError> {
-    let program = compile_for(&graph, options.batch, options.public.clone())?;
+    let program = compile_for(&graph, options.precision, options.batch, options.public.clone())?;
     let architecture = postcard::to_allocvec(&graph.architecture()).unwrap_or_default();
     let mut key = WinterfellKey {
         name: graph.name.clone(),
         preset: options.preset,
+        precision: options.precision,
         hiding: Hiding::Nothing,
         architecture: *blake3::hash(&architecture).as_bytes(),
         layout: program.layout.clone(),
@@ -66,10 +69,12 @@ pub fn setup(graph: Graph, options: &SetupOptions) -> Result<Package, ProveError
 /// Compiles without rows for hiding: this backend hides nothing.
 fn compile_for(
     graph: &Graph,
+    precision: Precision,
     batch: usize,
     public: BTreeSet<TensorId>,
 ) -> Result<Program, ProveError> {
-    Ok(compile(graph, &Options { batch, reserved: Reserved::NONE, public })?)
+    let options = Options { batch, reserved: Reserved::NONE, public };
+    Ok(compile_in(graph, &options, precision.bound())?)
 }
 
 impl Package {
@@ -88,7 +93,7 @@ impl Package {
         let inputs = self.graph.inputs.iter().filter(|id| is_public(id, true));
         let outputs = self.graph.outputs.iter().filter(|id| is_public(id, false));
         let public = inputs.chain(outputs).copied().collect();
-        let program = compile_for(&self.graph, layout.batch as usize, public)?;
+        let program = compile_for(&self.graph, self.key.precision, layout.batch as usize, public)?;
         match program.layout == *layout {
             true => Ok(program),
             false => Err(ProveError::Mismatch),

@@ -81,7 +81,9 @@ pub fn prove_altered(
 fn execute(prepared: &Prepared, inputs: &[Vec<Vec<i64>>]) -> Result<Execution, ProveError> {
     let expected = prepared.layout().batch as usize;
     match inputs.len() == expected {
-        true => Execution::new(&prepared.package.graph, inputs),
+        true => {
+            Execution::new(&prepared.package.graph, inputs, prepared.package.key.precision.bound())
+        }
         false => Err(ProveError::Batch { expected, got: inputs.len() }),
     }
 }

@@ -12,7 +12,7 @@ use veristar_air::program::Layout;
 use veristar_model::Graph;
 use veristar_prover::HidingOption;
 use veristar_winterfell::prover::prove::{prove_altered, Stage, Trace};
-use veristar_winterfell::{setup, verify, Prepared, Preset, SetupOptions};
+use veristar_winterfell::{setup, verify, Precision, Prepared, Preset, SetupOptions};
 use winter_math::FieldElement;
 
 /// A cell to which 1 is added: the first coordinate, where it has several.
@@ -39,7 +39,8 @@ impl Judges {
         let package =
             common::package(&graph, veristar_security::Preset::Fast, 1, HidingOption::None);
         let public: BTreeSet<usize> = graph.outputs.iter().copied().collect();
-        let options = SetupOptions { preset: Preset::Fast, batch: 1, public };
+        let options =
+            SetupOptions { preset: Preset::Fast, precision: Precision::Standard, batch: 1, public };
         let own = setup(graph.clone(), &options).expect("setup");
         assert_eq!(own.key.layout, package.key.layout, "one program for both");
         Self {
