@@ -48,10 +48,10 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let start = Instant::now();
     let ranges = match check(&key, &bytes) {
         Ok(ranges) => ranges,
-        Err(ProveError::Format(error @ FormatError::Version { .. })) => {
-            return Err(error).with_context(|| format!("`{}`", arguments.proof.display()));
-        }
         Err(error) => {
+            if let ProveError::Format(error @ FormatError::Version { .. }) = *error {
+                return Err(error).with_context(|| format!("`{}`", arguments.proof.display()));
+            }
             let reason = error.to_string();
             let json = json!({ "valid": false, "reason": reason, "key": fingerprint });
             return Err(Refused { reason: format!("ranges refused: {reason}"), json }.into());
@@ -79,6 +79,6 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     }))
 }
 
-fn check(key: &Key, bytes: &[u8]) -> Result<Ranges, ProveError> {
-    verify_ranges(key, &RangesProof::from_bytes(bytes, key)?)
+fn check(key: &Key, bytes: &[u8]) -> Result<Ranges, Box<ProveError>> {
+    Ok(verify_ranges(key, &RangesProof::from_bytes(bytes, key)?)?)
 }
