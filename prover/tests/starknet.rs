@@ -88,14 +88,13 @@ fn array(text: &mut String, name: &str, felts: &[impl std::fmt::LowerHex]) {
     text.push_str("];\n");
 }
 
-/// A Cairo file with a key and a proof of a model on random inputs.
-fn fixture(name: &str, graph: &Graph, random: &mut Random, hiding: HidingOption) -> String {
+/// A Cairo file with a key and a proof of a model.
+fn fixture(name: &str, graph: &Graph, inputs: &[Vec<Vec<i64>>], hiding: HidingOption) -> String {
     let prepared = prepared_for_starknet(graph, 1, hiding);
     let key = &prepared.package.key;
     let start = std::time::Instant::now();
-    let inputs = inputs(graph, random, 1);
     let context = name.starts_with("credit_risk").then(context);
-    let proven = prove_for(&prepared, &inputs, context).expect("prove");
+    let proven = prove_for(&prepared, inputs, context).expect("prove");
     let seconds = start.elapsed().as_secs_f64();
     verify(key, &proven.proof).expect("verify");
     let felts = starknet::proof(key, &proven.proof).expect("felts");
@@ -136,7 +135,7 @@ fn write_fixtures() {
     ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cairo/fixtures/src");
     for (name, (graph, mut random), hiding) in models {
-        let text = fixture(name, &graph, &mut random, hiding);
+        let text = fixture(name, &graph, &inputs(&graph, &mut random, 1), hiding);
         std::fs::write(folder.join(format!("{name}.cairo")), text).expect("write");
     }
 }
@@ -149,9 +148,14 @@ fn write_fixture_of_a_package() {
     let bytes = std::fs::read(path).expect("package");
     // Magic and version, then the graph.
     let (graph, _) = postcard::take_from_bytes::<Graph>(&bytes[10..]).expect("graph");
+    let zeros = |id: &usize| {
+        let tensor = &graph.tensors[*id];
+        vec![0i64.clamp(tensor.range.lo, tensor.range.hi); tensor.len()]
+    };
+    let inputs = [graph.inputs.iter().map(zeros).collect()];
     for (hiding, suffix) in [(HidingOption::None, ""), (HidingOption::Fitting, "_hidden")] {
         let name = format!("credit_risk{suffix}");
-        let text = fixture(&name, &graph, &mut Random(1), hiding);
+        let text = fixture(&name, &graph, &inputs, hiding);
         let to = std::env::var("VERISTAR_FIXTURE").expect("VERISTAR_FIXTURE");
         std::fs::write(format!("{to}/{name}.cairo"), text).expect("write");
     }

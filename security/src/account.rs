@@ -298,7 +298,7 @@ mod tests {
             (Preset::Fast, TYPICAL, [98, 96, 43, 55]),
             (Preset::Fast, tall, [99, 96, 50, 54]),
             (Preset::Compact, TYPICAL, [98, 96, 33, 56]),
-            (Preset::Starknet, TYPICAL, [96, 94, 34, 55]),
+            (Preset::Starknet, TYPICAL, [96, 94, 34, 54]),
         ];
         for (preset, sizes, totals_expected) in expected {
             accept(preset, &sizes).unwrap();
