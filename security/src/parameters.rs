@@ -48,6 +48,9 @@ impl Preset {
     /// Every preset.
     pub const ALL: [Preset; 3] = [Preset::Fast, Preset::Compact, Preset::Starknet];
 
+    /// Those whose proofs are hashed by Blake2s: for native and browser verifiers.
+    pub const BLAKE2S: [Preset; 2] = [Preset::Fast, Preset::Compact];
+
     /// Its parameters when the tallest table has `2^log_height` rows.
     pub const fn parameters(self, log_height: u32) -> Parameters {
         let (log_blowup, queries, pow_bits, opening_pow_bits) = match self {
