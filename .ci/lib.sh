@@ -40,6 +40,26 @@ END
     "${pip[@]}" || fail "pip cannot install $requirements"
 }
 
+# Sets CAIRO to a directory with a Cairo core library (out/) and a test runner (cairotest), made once from the
+# package registries by the recipe in CAIRO_TOOLCHAIN. Fails if there is no recipe, ends the step if it does
+# not work.
+find_cairo() {
+    local recipe="${CAIRO_TOOLCHAIN:-../shared/cairo-toolchain}"
+    CAIRO="${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/veristar/cairo"
+    [ -x "$CAIRO/cairotest" ] && [ -d "$CAIRO/out" ] && return
+    [ -f "$recipe/mk_corelib.py" ] || return 1
+    mkdir -p "$CAIRO/sdist" "$CAIRO/src" || fail "cannot write $CAIRO"
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
+        cairo-lang==0.14.0.1 -d "$CAIRO/sdist" || fail "pip cannot download cairo-lang"
+    python3 "$recipe/mk_corelib.py" "$CAIRO"/sdist/*.zip "$recipe/overlay" "$CAIRO/out" ||
+        fail "no core library from cairo-lang"
+    cp -r "$recipe/cairotest/." "$CAIRO/src" && chmod -R u+w "$CAIRO/src"
+    # Out of the clone: its toolchain and flags are not for this.
+    (cd "$CAIRO/src" && CARGO_TARGET_DIR="$CAIRO/target" cargo build --release --locked) ||
+        fail "the Cairo test runner does not build"
+    cp "$CAIRO/target/release/cairotest" "$CAIRO/cairotest" && rm -rf "$CAIRO/target"
+}
+
 # Puts cargo on the path. rustup installs the pinned toolchain and its components on first use.
 find_cargo() {
     if ! command -v cargo >/dev/null && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then

@@ -1,6 +1,6 @@
 # The steps of .ci/run, in order, cheap ones first. One function a step. Sourced, not run.
 
-STEPS=(fmt links licences clippy stable doc test wasm web conformance demo)
+STEPS=(fmt links licences clippy stable doc test cairo wasm web conformance demo)
 
 # Crates that a verifier consists of: no std, no unstable Rust.
 VERIFIER_CRATES=(-p veristar-model -p veristar-air -p veristar-security -p veristar-verifier)
@@ -86,6 +86,19 @@ step_web() {
     npm ci --ignore-scripts --no-audit --no-fund
     npm run build
     npm test
+}
+
+# The generated constraints are those of `air`; the contracts' tests, where Cairo can be compiled.
+step_cairo() {
+    cargo run -q -p veristar-cairo-codegen -- constraints --check
+    if command -v scarb >/dev/null; then
+        (cd cairo && scarb test)
+    elif find_cairo; then
+        # Runs the tests of all packages that it depends on, too.
+        CAIRO_TOOLS="$CAIRO/out" "$CAIRO/cairotest" cairo/contracts
+    else
+        echo "neither scarb nor CAIRO_TOOLCHAIN is here: constraints compared, Cairo tests skipped"
+    fi
 }
 
 # ONNX's own backend tests against tests/conformance/manifest.txt; a random sample is proven. All of

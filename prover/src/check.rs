@@ -17,7 +17,6 @@ use std::fmt;
 use stwo::core::channel::{Blake2sChannel, Channel, MerkleChannel};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
-use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleHasher;
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::backend::{BackendForChannel, Column};
@@ -27,6 +26,7 @@ use veristar_air::pack::address_columns;
 use veristar_air::program::{Program, R, T};
 use veristar_model::Graph;
 use veristar_verifier::challenges::Challenges;
+use veristar_verifier::hash::HashBytes;
 use veristar_verifier::verify::public_sum;
 
 /// A broken constraint or an unmatched lookup.
@@ -167,7 +167,7 @@ impl OwnedWitness {
 }
 
 /// Broken constraints, on all rows (reserved ones too, where selectors switch them off).
-pub fn rows<MC: MerkleChannel<H = Blake2sMerkleHasher>>(
+pub fn rows<MC: MerkleChannel<H: HashBytes>>(
     prepared: &Prepared<MC>,
     witness: &Witness<'_>,
     challenges: &Challenges,

@@ -8,7 +8,7 @@ use stwo::core::channel::MerkleChannel;
 use stwo::core::fields::m31::M31;
 use stwo::core::pcs::PcsConfig;
 use stwo::core::poly::circle::CanonicCoset;
-use stwo::core::vcs_lifted::blake2_merkle::{Blake2sMerkleChannel, Blake2sMerkleHasher};
+use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::backend::BackendForChannel;
@@ -20,6 +20,7 @@ use veristar_air::chips::Chip;
 use veristar_air::logup::{ACTIVE, EDGE, SHARED};
 use veristar_air::program::{Instance, Program};
 use veristar_security::Hiding;
+use veristar_verifier::hash::HashBytes;
 use veristar_verifier::Key;
 
 /// A committed tree.
@@ -154,7 +155,7 @@ where
     pub tree: Tree<MC>,
 }
 
-impl<MC: MerkleChannel<H = Blake2sMerkleHasher>> Fixed<MC>
+impl<MC: MerkleChannel<H: HashBytes>> Fixed<MC>
 where
     SimdBackend: BackendForChannel<MC>,
 {
@@ -176,6 +177,6 @@ where
 
     /// The commitment.
     pub fn root(&self) -> [u8; 32] {
-        self.tree.commitment.root().0
+        MC::H::to_bytes(self.tree.commitment.root()).0
     }
 }

@@ -42,4 +42,4 @@ pub mod witness;
 pub use error::ProveError;
 pub use package::{setup, HidingOption, Package, SetupOptions};
 pub use prepared::Prepared;
-pub use prove::{prove, Proven};
+pub use prove::{prove, prove_for, Proven};

@@ -7,14 +7,19 @@ use crate::randomness::{seed, Randomness};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use stwo::core::channel::MerkleChannel;
 use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
+use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
+use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::backend::BackendForChannel;
 use tracing::instrument;
 use veristar_air::chips::Chip;
 use veristar_air::program::{Instance, Program, Table};
 use veristar_air::{compile, Options, Reserved};
 use veristar_model::{Graph, TensorId};
-use veristar_security::{Hiding, Preset, LOG_LOW};
+use veristar_security::{HashFunction, Hiding, Preset, LOG_LOW};
 use veristar_verifier::bytes::{check_header, header, Reader};
+use veristar_verifier::hash::HashBytes;
 use veristar_verifier::{FormatError, Key};
 
 const MAGIC: &[u8; 8] = b"VERISTRM";
@@ -91,14 +96,29 @@ pub fn setup(graph: Graph, options: &SetupOptions) -> Result<Package, ProveError
         weights_root: [0; 32],
     };
     let commitments = Commitments::new(&key);
-    key.program_root = Fixed::<Blake2sMerkleChannel>::program(&program, &commitments).root();
-    let mut package = Package { graph, key, weights_seed, onnx: Vec::new() };
-    let randomness = package.weights_randomness();
-    package.key.weights_root =
-        Fixed::<Blake2sMerkleChannel>::weights(&program, &commitments, randomness).root();
+    let randomness = weights_seed.map_or_else(Randomness::none, Randomness::from_seed);
+    let roots = match options.preset.hash() {
+        HashFunction::Blake2s => roots::<Blake2sMerkleChannel>,
+        HashFunction::Poseidon252 => roots::<Poseidon252MerkleChannel>,
+    };
+    (key.program_root, key.weights_root) = roots(&program, &commitments, randomness);
+    let package = Package { graph, key, weights_seed, onnx: Vec::new() };
     // The limits of a key are checked where it is read: here too.
     Key::from_bytes(&package.key.to_bytes())?;
     Ok(package)
+}
+
+/// Commitments of the program and of the weights.
+fn roots<MC: MerkleChannel<H: HashBytes>>(
+    program: &Program,
+    commitments: &Commitments,
+    randomness: Randomness,
+) -> ([u8; 32], [u8; 32])
+where
+    SimdBackend: BackendForChannel<MC>,
+{
+    let fixed = Fixed::<MC>::program(program, commitments);
+    (fixed.root(), Fixed::<MC>::weights(program, commitments, randomness).root())
 }
 
 /// BLAKE3 hash of the public part of a graph.

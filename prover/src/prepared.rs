@@ -7,12 +7,13 @@ use crate::randomness::Randomness;
 use crate::sums::TableColumns;
 use crate::witness::uses::Directory;
 use stwo::core::channel::MerkleChannel;
-use stwo::core::vcs_lifted::blake2_merkle::{Blake2sMerkleChannel, Blake2sMerkleHasher};
+use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::backend::BackendForChannel;
 use tracing::instrument;
 use veristar_air::program::{Layout, Program};
+use veristar_verifier::hash::HashBytes;
 
 /// A package ready for proofs. `MC` is the transcript: the one that verifiers use, but in tests that fix
 /// its challenges.
@@ -40,6 +41,19 @@ impl Prepared {
     /// # Errors
     /// The result is not what the package's key says.
     pub fn new(package: Package) -> Result<Self, ProveError> {
+        Self::hashed(package)
+    }
+}
+
+impl<MC: MerkleChannel<H: HashBytes>> Prepared<MC>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
+    /// [`Prepared::new`] for any transcript: `MC` must be the one of the package's preset.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn hashed(package: Package) -> Result<Self, ProveError> {
         let randomness = package.weights_randomness();
         let weights_root = package.key.weights_root;
         let prepared = Self::recommitted(package, randomness)?;
@@ -48,12 +62,7 @@ impl Prepared {
             false => Err(ProveError::Mismatch),
         }
     }
-}
 
-impl<MC: MerkleChannel<H = Blake2sMerkleHasher>> Prepared<MC>
-where
-    SimdBackend: BackendForChannel<MC>,
-{
     /// Commits to the package's weights with given random cells; the key's weights root follows.
     ///
     /// # Errors

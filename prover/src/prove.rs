@@ -16,7 +16,6 @@ use std::sync::Arc;
 use stwo::core::channel::{Channel, MerkleChannel};
 use stwo::core::fields::qm31::QM31;
 use stwo::core::utils::MaybeOwned;
-use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleHasher;
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::backend::BackendForChannel;
@@ -25,6 +24,7 @@ use tracing::{info_span, instrument};
 use veristar_air::program::Layout;
 use veristar_verifier::challenges::Challenges;
 use veristar_verifier::component::components;
+use veristar_verifier::hash::{Hash, HashBytes};
 use veristar_verifier::verify::start;
 use veristar_verifier::{Key, Proof};
 
@@ -43,19 +43,52 @@ pub struct Proven {
 /// # Errors
 /// The number of inferences is not the key's, or an input is outside its range.
 #[instrument(skip_all, name = "prove")]
-pub fn prove(prepared: &Prepared, inputs: &[Vec<Vec<i64>>]) -> Result<Proven, ProveError> {
+pub fn prove<MC: MerkleChannel<H: HashBytes>>(
+    prepared: &Prepared<MC>,
+    inputs: &[Vec<Vec<i64>>],
+) -> Result<Proven, ProveError>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
+    prove_for(prepared, inputs, None)
+}
+
+/// [`prove()`] for a purpose: the proof is no proof for any other (`veristar_verifier::Proof::context`).
+///
+/// # Errors
+/// As there.
+pub fn prove_for<MC: MerkleChannel<H: HashBytes>>(
+    prepared: &Prepared<MC>,
+    inputs: &[Vec<Vec<i64>>],
+    context: Option<Hash>,
+) -> Result<Proven, ProveError>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     let randomness = match prepared.package.key.hides() {
         true => Randomness::from_os()?,
         false => Randomness::none(),
     };
-    prove_with(prepared, inputs, randomness)
+    prove_all(prepared, inputs, context, randomness)
 }
 
 /// Proves with given random cells. For tests of what they hide.
 #[doc(hidden)]
-pub fn prove_with<MC: MerkleChannel<H = Blake2sMerkleHasher>>(
+pub fn prove_with<MC: MerkleChannel<H: HashBytes>>(
     prepared: &Prepared<MC>,
     inputs: &[Vec<Vec<i64>>],
+    randomness: Randomness,
+) -> Result<Proven, ProveError>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
+    prove_all(prepared, inputs, None, randomness)
+}
+
+fn prove_all<MC: MerkleChannel<H: HashBytes>>(
+    prepared: &Prepared<MC>,
+    inputs: &[Vec<Vec<i64>>],
+    context: Option<Hash>,
     randomness: Randomness,
 ) -> Result<Proven, ProveError>
 where
@@ -67,15 +100,16 @@ where
     }
     let graph = &prepared.package.graph;
     let execution = execute(graph, inputs)?;
-    let proof = prove_execution(prepared, &execution, randomness)?;
+    let proof = prove_execution(prepared, &execution, context, randomness)?;
     let outputs =
         execution.0.iter().map(|run| graph.outputs.iter().map(|id| run[*id].clone()).collect());
     Ok(Proven { proof, outputs: outputs.collect() })
 }
 
-fn prove_execution<MC: MerkleChannel<H = Blake2sMerkleHasher>>(
+fn prove_execution<MC: MerkleChannel<H: HashBytes>>(
     prepared: &Prepared<MC>,
     execution: &Execution,
+    context: Option<Hash>,
     randomness: Randomness,
 ) -> Result<Proof, ProveError>
 where
@@ -88,7 +122,8 @@ where
     let public = public_values(graph, &layout.public, execution);
 
     // The transcript starts with the key and the public values.
-    let channel: &mut MC::C = &mut start(&prepared.package.key, &prepared.fingerprint, &public);
+    let (key, fingerprint) = (&prepared.package.key, &prepared.fingerprint);
+    let channel: &mut MC::C = &mut start(key, fingerprint, context.as_ref(), &public);
     let mut scheme = CommitmentSchemeProver::<SimdBackend, MC>::with_memory_pool(
         shared.config,
         &shared.twiddles,
@@ -154,6 +189,7 @@ where
     let statement = Statement {
         key: &prepared.package.key,
         fingerprint: prepared.fingerprint,
+        context,
         public,
         claims: &claims,
         challenges: &challenges,
@@ -169,6 +205,7 @@ where
 pub(crate) struct Statement<'a> {
     pub key: &'a Key,
     pub fingerprint: [u8; 32],
+    pub context: Option<Hash>,
     pub public: Vec<Vec<i32>>,
     pub claims: &'a [QM31],
     pub challenges: &'a Arc<Challenges>,
@@ -176,7 +213,7 @@ pub(crate) struct Statement<'a> {
 
 impl Statement<'_> {
     /// Proves the constraints over all columns of `scheme`; `None` if one does not hold.
-    pub fn close<MC: MerkleChannel<H = Blake2sMerkleHasher>>(
+    pub fn close<MC: MerkleChannel<H: HashBytes>>(
         self,
         scheme: CommitmentSchemeProver<'_, SimdBackend, MC>,
         channel: &mut MC::C,
@@ -206,12 +243,13 @@ impl Statement<'_> {
             nonce: opened.nonce,
             layers,
             last_layer,
+            context: self.context,
         }))
     }
 }
 
 /// Commits a tree of a proof: the columns of all tables, on the trace domain.
-pub(crate) fn commit<'a, MC: MerkleChannel<H = Blake2sMerkleHasher>>(
+pub(crate) fn commit<'a, MC: MerkleChannel<H: HashBytes>>(
     layout: &Layout,
     scheme: &mut CommitmentSchemeProver<'a, SimdBackend, MC>,
     channel: &mut MC::C,

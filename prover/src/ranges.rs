@@ -236,7 +236,7 @@ impl Rebuilt {
     ) -> Result<Proof, ProveError> {
         let (layout, shared) = (&self.key.layout, &self.commitments);
         let fingerprint = self.key.fingerprint();
-        let channel: &mut Blake2sChannel = &mut start(&self.key, &fingerprint, &[]);
+        let channel: &mut Blake2sChannel = &mut start(&self.key, &fingerprint, None, &[]);
         let mut scheme =
             CommitmentSchemeProver::<SimdBackend, Blake2sMerkleChannel>::with_memory_pool(
                 shared.config,
@@ -285,6 +285,7 @@ impl Rebuilt {
         let statement = Statement {
             key: &self.key,
             fingerprint,
+            context: None,
             public: Vec::new(),
             claims: &claims,
             challenges: &challenges,

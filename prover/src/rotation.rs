@@ -52,7 +52,7 @@ fn prove(old: &Prepared, new: &Prepared) -> Result<Proof, ProveError> {
     let key = statement(&old.package.key, &new.package.key)?;
     let (layout, shared) = (&key.layout, &old.commitments);
     let fingerprint = key.fingerprint();
-    let channel: &mut Blake2sChannel = &mut start(&key, &fingerprint, &[]);
+    let channel: &mut Blake2sChannel = &mut start(&key, &fingerprint, None, &[]);
     let mut scheme = CommitmentSchemeProver::<SimdBackend, Blake2sMerkleChannel>::with_memory_pool(
         shared.config,
         &shared.twiddles,
@@ -87,8 +87,14 @@ fn prove(old: &Prepared, new: &Prepared) -> Result<Proof, ProveError> {
 
     let challenges = Arc::new(challenges);
     let public = Vec::new();
-    let statement =
-        Statement { key: &key, fingerprint, public, claims: &claims, challenges: &challenges };
+    let statement = Statement {
+        key: &key,
+        fingerprint,
+        context: None,
+        public,
+        claims: &claims,
+        challenges: &challenges,
+    };
     let proof = statement.close(scheme, channel)?;
     proof.ok_or_else(|| ProveError::Constraint("two commitments of the same weights differ".into()))
 }

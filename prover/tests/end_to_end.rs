@@ -3,8 +3,9 @@
 mod common;
 
 use common::{everything, inputs, mlp, package, prepared, without_weights};
+use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
 use veristar_prover::{check, prove, HidingOption, Prepared};
-use veristar_security::Preset;
+use veristar_security::{HashFunction, Preset};
 use veristar_verifier::{verify, Key, Proof};
 
 fn checks(graph: (veristar_model::Graph, common::Random), batch: usize) {
@@ -30,11 +31,18 @@ fn proves_with(
     hiding: HidingOption,
 ) {
     let (graph, mut random) = graph;
-    let prepared = Prepared::new(package(&graph, preset, batch, hiding)).expect("prepare");
-    assert_eq!(prepared.package.key.hides(), hiding != HidingOption::None);
+    let package = package(&graph, preset, batch, hiding);
+    assert_eq!(package.key.hides(), hiding != HidingOption::None);
+    let key_bytes = package.key.to_bytes();
     let inputs = inputs(&graph, &mut random, batch);
-    let proven = prove(&prepared, &inputs).expect("prove");
-    let key_bytes = prepared.package.key.to_bytes();
+    let proven = match preset.hash() {
+        HashFunction::Blake2s => prove(&Prepared::new(package).expect("prepare"), &inputs),
+        HashFunction::Poseidon252 => {
+            let prepared = Prepared::<Poseidon252MerkleChannel>::hashed(package);
+            prove(&prepared.expect("prepare"), &inputs)
+        }
+    };
+    let proven = proven.expect("prove");
     let key = Key::from_bytes(&key_bytes).expect("key");
     let bytes = proven.proof.to_bytes();
     let proof = Proof::from_bytes(&bytes, &key).expect("proof bytes");
@@ -82,6 +90,17 @@ fn everything_is_proven_fast() {
 #[test]
 fn everything_is_proven_compact() {
     proves(everything(), Preset::Compact, 1);
+}
+
+#[test]
+fn a_starknet_proof_is_proven() {
+    proves(mlp(), Preset::Starknet, 1);
+    proves(without_weights(), Preset::Starknet, 1);
+}
+
+#[test]
+fn everything_is_proven_for_starknet() {
+    proves_with(everything(), Preset::Starknet, 1, HidingOption::None);
 }
 
 #[test]

@@ -5,10 +5,10 @@ mod common;
 use common::{everything, inputs, mlp, package, prepared};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
-use stwo::core::vcs::blake2_hash::Blake2sHash;
 use veristar_prover::rotation::rotate;
 use veristar_prover::{prove, HidingOption, Prepared};
 use veristar_security::Preset;
+use veristar_verifier::hash::Hash;
 use veristar_verifier::rotation::{statement, verify_rotation};
 use veristar_verifier::{verify, Proof, VerifyError};
 
@@ -42,7 +42,7 @@ fn what_is_no_rotation_is_refused() {
     let other = rotate(&old).expect("rotate").package.key;
     assert!(matches!(verify_rotation(&old.key, &other, proof), Err(VerifyError::Weights)));
     let mut renamed = proof.clone();
-    renamed.commitments[0] = Blake2sHash(other.weights_root);
+    renamed.commitments[0] = Hash(other.weights_root);
     assert!(verify_rotation(&old.key, &other, &renamed).is_err());
     // The other way round is another statement.
     assert!(verify_rotation(new, &old.key, proof).is_err());

@@ -25,4 +25,4 @@ pub use account::{
     accept, account, Account, Bits, Insecure, Sizes, CONSTRAINT_DEGREE, MINIMUM_CONJECTURED_BITS,
 };
 pub use hiding::Hiding;
-pub use parameters::{Parameters, Preset, LOG_LOW};
+pub use parameters::{HashFunction, Parameters, Preset, LOG_LOW};

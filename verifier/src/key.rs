@@ -1,12 +1,13 @@
 //! The verification key: everything a verifier knows of a model.
 //!
 //! Bytes: magic `VERISTRK`, version, then the fields in postcard encoding. The key's fingerprint is
-//! the BLAKE3 hash of all bytes; proofs name it and the transcript starts with it, so a proof is
+//! a hash of all bytes; proofs name it and the transcript starts with it, so a proof is
 //! bound to roots, sizes, addresses and parameters at once.
 
 use crate::bytes::{check_header, header, Reader};
 use crate::component::COMPOSITION_COLUMNS;
 use crate::error::{FormatError, VerifyError};
+use crate::starknet;
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 use stwo::core::fri::FriConfig;
@@ -14,7 +15,9 @@ use stwo::core::pcs::PcsConfig;
 use veristar_air::chips::{Chip, Constraints};
 use veristar_air::program::Layout;
 use veristar_air::survey::survey;
-use veristar_security::{accept, account, Account, Hiding, Parameters, Preset, Sizes};
+use veristar_security::{
+    accept, account, Account, HashFunction, Hiding, Parameters, Preset, Sizes,
+};
 
 const MAGIC: &[u8; 8] = b"VERISTRK";
 /// Version of the key format.
@@ -78,9 +81,13 @@ impl Key {
         Ok(key)
     }
 
-    /// BLAKE3 hash of the key's bytes.
+    /// What names the key: the BLAKE3 hash of its bytes, or for a contract on Starknet the Poseidon hash
+    /// of what the contract takes, which holds that one.
     pub fn fingerprint(&self) -> [u8; 32] {
-        *blake3::hash(&self.to_bytes()).as_bytes()
+        match self.preset.hash() {
+            HashFunction::Blake2s => *blake3::hash(&self.to_bytes()).as_bytes(),
+            HashFunction::Poseidon252 => starknet::model_id(self).to_bytes_be(),
+        }
     }
 
     /// Parameters of the proofs.

@@ -6,11 +6,11 @@
 
 use crate::component::VALUES;
 use crate::error::VerifyError;
+use crate::hash::Hash;
 use crate::key::Key;
 use crate::proof::Proof;
 use crate::verify::verify;
 use alloc::vec::Vec;
-use stwo::core::vcs::blake2_hash::Blake2sHash;
 use veristar_air::chips::{Chip, Same};
 use veristar_air::program::{Instance, Layout};
 use veristar_security::accept;
@@ -55,7 +55,7 @@ pub fn statement(old: &Key, new: &Key) -> Result<Key, VerifyError> {
 /// Why the proof is refused.
 pub fn verify_rotation(old: &Key, new: &Key, proof: &Proof) -> Result<(), VerifyError> {
     let statement = statement(old, new)?;
-    if proof.commitments.get(VALUES_ROOT) != Some(&Blake2sHash(new.weights_root)) {
+    if proof.commitments.get(VALUES_ROOT) != Some(&Hash(new.weights_root)) {
         return Err(VerifyError::Weights);
     }
     verify(&statement, proof).map(|_| ())

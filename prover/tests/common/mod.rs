@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::too_many_arguments)]
 
 use std::collections::BTreeSet;
+use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
 use veristar_model::{
     bounds, Coefficients, Conv2d, Graph, Node, Op, Parameter, Pool, PoolKind, Range, Reduce,
     ReduceKind, Table, Tensor, TensorId, View,
@@ -237,6 +238,16 @@ pub fn inputs(graph: &Graph, random: &mut Random, batch: usize) -> Vec<Vec<Vec<i
 pub fn package(graph: &Graph, preset: Preset, batch: usize, hiding: HidingOption) -> Package {
     let public: BTreeSet<TensorId> = graph.outputs.iter().copied().collect();
     setup(graph.clone(), &SetupOptions { preset, batch, public, hiding }).expect("setup")
+}
+
+/// Prepares for the preset whose proofs a contract on Starknet checks.
+pub fn prepared_for_starknet(
+    graph: &Graph,
+    batch: usize,
+    hiding: HidingOption,
+) -> Prepared<Poseidon252MerkleChannel> {
+    let package = package(graph, Preset::Starknet, batch, hiding);
+    Prepared::hashed(package).expect("prepare")
 }
 
 /// Sets up with hiding and prepares.
