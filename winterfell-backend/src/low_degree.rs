@@ -6,7 +6,7 @@
 //!   before the positions are drawn, but its default channel never compares that hash with the
 //!   polynomial it is then given. A prover who may choose the polynomial after seeing the positions
 //!   interpolates it through whatever they show: with no more positions than coefficients every
-//!   word passes (`tests/remainder.rs` does so). [`Channel::read_remainder`] makes the comparison.
+//!   word passes (`tests/remainder.rs` does so). `Channel::read_remainder` makes the comparison.
 
 use crate::field::{Cube, F};
 use crate::proof::{FriShape, Layer, Nodes, WinterfellProof};

@@ -1,4 +1,4 @@
-//! The prover, step by step (the verifier's steps are in [`crate::verify`]).
+//! The prover, step by step (the verifier's steps are in [`mod@crate::verify`]).
 
 use super::check::{violations, TraceRows};
 use super::composition::Trees;
