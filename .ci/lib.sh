@@ -69,3 +69,14 @@ find_cargo() {
     cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
         rustup component add rustfmt clippy
 }
+
+# Has PROGRAM, or gets it from Debian's PACKAGE if this is root on Debian.
+get_program() {
+    command -v "$1" >/dev/null && return
+    command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || return 1
+    local install=(apt-get install -y --no-install-recommends "$2")
+    echo "installing $2"
+    export DEBIAN_FRONTEND=noninteractive
+    "${install[@]}" >/dev/null 2>&1 || { apt-get update && "${install[@]}"; } >/dev/null 2>&1 || return 1
+    command -v "$1" >/dev/null
+}

@@ -282,7 +282,7 @@ fn ports(chip: &Chip) -> Vec<Port> {
         .into_iter()
         .chain((0..c.width).map(|j| Port::Read(Maximum::address(j))))
         .collect(),
-        Chip::Table(_) | Chip::Blind(_) | Chip::Same(_) => Vec::new(),
+        Chip::Table(_) | Chip::Blind(_) | Chip::Same(_) | Chip::Within(_) => Vec::new(),
     }
 }
 
@@ -384,7 +384,7 @@ fn write(chip: &Chip, class: usize, builder: &Builder, graph: &Graph) -> Rows {
         }
         Chip::Maximum(c) => write_windows(&mut rows, c.width, builder),
         Chip::Table(c) => write_tables(&mut rows, c.width, builder, graph),
-        Chip::Blind(_) | Chip::Same(_) => {}
+        Chip::Blind(_) | Chip::Same(_) | Chip::Within(_) => {}
     }
     rows
 }
@@ -554,7 +554,7 @@ fn elements(chip: &Chip, class: usize, builder: &Builder, graph: &Graph) -> usiz
             let functions: usize = builder.functions.iter().map(function).sum();
             functions + builder.ranges.iter().map(|bits| 1usize << bits).sum::<usize>()
         }
-        Chip::Blind(_) | Chip::Same(_) => 0,
+        Chip::Blind(_) | Chip::Same(_) | Chip::Within(_) => 0,
     }
 }
 

@@ -14,6 +14,7 @@ mod same;
 mod table;
 mod unary;
 mod weights;
+mod within;
 
 pub use binary::Binary;
 pub use blind::Blind;
@@ -26,6 +27,7 @@ pub use same::Same;
 pub use table::Table;
 pub use unary::Unary;
 pub use weights::Weights;
+pub use within::Within;
 
 use crate::evaluator::Evaluator;
 use crate::logup::{sum_columns, Mask};
@@ -108,6 +110,8 @@ pub enum Chip {
     Blind(Blind),
     /// See [`Same`].
     Same(Same),
+    /// See [`Within`].
+    Within(Within),
 }
 
 macro_rules! each {
@@ -124,6 +128,7 @@ macro_rules! each {
             Chip::Table($chip) => $body,
             Chip::Blind($chip) => $body,
             Chip::Same($chip) => $body,
+            Chip::Within($chip) => $body,
         }
     };
 }
@@ -153,6 +158,7 @@ impl Chip {
             Chip::Table(_) => "table",
             Chip::Blind(_) => "blind",
             Chip::Same(_) => "same",
+            Chip::Within(_) => "within",
         }
     }
 
@@ -170,6 +176,7 @@ impl Chip {
             Chip::Table(c) => c.width,
             Chip::Blind(_) => 1,
             Chip::Same(c) => c.width.max(1),
+            Chip::Within(c) => c.width,
         }
     }
 }

@@ -53,7 +53,8 @@ pub fn values(
             | Chip::Field(_)
             | Chip::Table(_)
             | Chip::Blind(_)
-            | Chip::Same(_) => Vec::new(),
+            | Chip::Same(_)
+            | Chip::Within(_) => Vec::new(),
             Chip::Input(chip) => input::values(chip, table, &context)?,
             Chip::Horner(chip) => horner::values(chip, table, &context),
             Chip::Unary(chip) => unary::values(chip, table, &context)?,
