@@ -58,19 +58,6 @@ step_test() {
     cargo test --release --workspace
 }
 
-# The generated constraints are those of `air`; the contracts' tests, where Cairo can be compiled.
-step_cairo() {
-    cargo run -q -p veristar-cairo-codegen -- constraints --check
-    if command -v scarb >/dev/null; then
-        (cd cairo && scarb test)
-    elif find_cairo; then
-        # Runs the tests of all packages that it depends on, too.
-        CAIRO_TOOLS="$CAIRO/out" "$CAIRO/cairotest" cairo/contracts
-    else
-        echo "neither scarb nor CAIRO_TOOLCHAIN is here: constraints compared, Cairo tests skipped"
-    fi
-}
-
 # The verifier for browsers. Where neither rustup nor Debian has a compiler for it, the step says so and passes.
 step_wasm() {
     local status=0
@@ -99,6 +86,19 @@ step_web() {
     npm ci --ignore-scripts --no-audit --no-fund
     npm run build
     npm test
+}
+
+# The generated constraints are those of `air`; the contracts' tests, where Cairo can be compiled.
+step_cairo() {
+    cargo run -q -p veristar-cairo-codegen -- constraints --check
+    if command -v scarb >/dev/null; then
+        (cd cairo && scarb test)
+    elif find_cairo; then
+        # Runs the tests of all packages that it depends on, too.
+        CAIRO_TOOLS="$CAIRO/out" "$CAIRO/cairotest" cairo/contracts
+    else
+        echo "neither scarb nor CAIRO_TOOLCHAIN is here: constraints compared, Cairo tests skipped"
+    fi
 }
 
 # ONNX's own backend tests against tests/conformance/manifest.txt; a random sample is proven. All of

@@ -195,8 +195,9 @@ fn proof_truncated() {
     for length in [10, 11, 42, 43, 500, proof.len() / 2, proof.len() - 1] {
         verify(&proof[..length], REFUSED, "ends too early");
     }
-    let longer = [&proof[..], &[0]].concat();
-    verify(&longer, REFUSED, "1 bytes too many");
+    // What follows the proof proper is a context of 32 bytes, or nothing.
+    verify(&[&proof[..], &[0]].concat(), REFUSED, "ends too early");
+    verify(&[&proof[..], &[0; 33]].concat(), REFUSED, "1 bytes too many");
     verify(&proof[..7], UNUSABLE, "no Veristar file");
     verify(b"", UNUSABLE, "is empty");
 }
@@ -328,8 +329,8 @@ fn arguments() {
     setup(&["--proofs", "0"], "--proofs");
     setup(&["--proofs", "1"], "--proofs");
     setup(&["--proofs", "many"], "--proofs");
-    setup(&["--proofs", "4294967294"], "--proofs");
-    setup(&["--proofs", "4294967293"], "choose a smaller --proofs");
+    setup(&["--proofs", "4294967293"], "--proofs");
+    setup(&["--proofs", "4294967292"], "choose a smaller --proofs");
     setup(&["--proofs", "9", "--no-hiding"], "cannot be used with");
     fails(&work, &["rotate", "m.vsm"], UNUSABLE, "--output");
     fails(&work, &["verify-rotation", "m.vk"], UNUSABLE, "NEW.vk");

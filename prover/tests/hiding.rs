@@ -433,7 +433,7 @@ fn without_any_one_mask_a_test_fails() {
 /// weights in all of a key's proofs.
 #[test]
 fn reserved_rows_outnumber_what_is_revealed() {
-    for preset in Preset::OFF_CHAIN {
+    for preset in Preset::BLAKE2S {
         let (graph, input) = model();
         let package = common::package(&graph, preset, 1, HidingOption::Fitting);
         let prepared = Prepared::new(package).expect("prepare");

@@ -47,8 +47,9 @@ pub const LOG_LOW: u32 = 13;
 impl Preset {
     /// Every preset.
     pub const ALL: [Preset; 3] = [Preset::Fast, Preset::Compact, Preset::Starknet];
-    /// Those whose proofs are checked natively and in browsers.
-    pub const OFF_CHAIN: [Preset; 2] = [Preset::Fast, Preset::Compact];
+
+    /// Those whose proofs are hashed by Blake2s: for native and browser verifiers.
+    pub const BLAKE2S: [Preset; 2] = [Preset::Fast, Preset::Compact];
 
     /// Its parameters when the tallest table has `2^log_height` rows.
     pub const fn parameters(self, log_height: u32) -> Parameters {

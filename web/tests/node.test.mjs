@@ -140,7 +140,7 @@ describe('package', () => {
       // Numbers that a 32-bit machine cannot hold are refused earlier there, in other words.
       if (got.error?.code === 'malformed' && expected[i].error && expected[i].error.code !== 'malformed') allowed++;
       else assert.deepEqual(got, expected[i], `case ${i}`);
-      assert(!got.verdict?.valid || i < 400, `case ${i} is valid`);
+      assert(!got.verdict?.valid, `case ${i} is valid`);
     }
     t.diagnostic(`${cases.length} cases, ${keys} with a usable key, ${allowed} keys refused in other words`);
     assert(allowed < 20);

@@ -184,7 +184,7 @@ describe('verdicts', () => {
     t.diagnostic(`${proofs.length} proofs`);
     assert.deepEqual(wrong, []);
     await context.close();
-    for (const [name, from] of [['public-inputs', 'credit_risk_public'], ['many-outputs', 'digits'], ['batch', 'digits_batch']]) {
+    for (const [name, from] of [['public-inputs', 'credit_risk_public'], ['many-outputs', 'digits'], ['batch', 'digits_batch'], ['not-hiding', 'credit_risk_open']]) {
       const made = madeProof(from);
       if (!made) continue;
       await picture(name, async (page) => {
