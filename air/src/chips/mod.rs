@@ -4,27 +4,33 @@
 //! row handles, so that tables of very different lengths can share one height.
 
 mod binary;
+mod blind;
 mod field;
 mod horner;
 mod input;
 mod maximum;
 mod parameters;
+mod same;
 mod table;
 mod unary;
 mod weights;
+mod within;
 
 pub use binary::Binary;
+pub use blind::Blind;
 pub use field::Field;
 pub use horner::Horner;
 pub use input::Input;
 pub use maximum::Maximum;
 pub use parameters::Parameters;
+pub use same::Same;
 pub use table::Table;
 pub use unary::Unary;
 pub use weights::Weights;
+pub use within::Within;
 
 use crate::evaluator::Evaluator;
-use crate::logup::sum_columns;
+use crate::logup::{sum_columns, Mask};
 use serde::{Deserialize, Serialize};
 
 /// The columns of a chip, tree by tree.
@@ -42,12 +48,27 @@ pub struct Shape {
     pub lookups: usize,
     /// Whether the running sum has a term without denominator.
     pub term: bool,
+    /// Sums columns that are no sums: random ones, of a chip that only hides.
+    pub random: usize,
 }
 
 impl Shape {
     /// Sums columns; each is an extension-field element.
     pub const fn sums(&self) -> usize {
-        sum_columns(self.lookups, self.term)
+        sum_columns(self.lookups, self.term) + self.random
+    }
+
+    /// Whether the table has a running sum, and so a total.
+    pub const fn has_total(&self) -> bool {
+        self.lookups > 0 || self.term
+    }
+
+    /// Where the mask of its total is.
+    pub const fn mask(&self) -> Mask {
+        match self.evaluations {
+            0 => Mask::Values,
+            _ => Mask::Evaluation,
+        }
     }
 
     /// Base-field cells that a proof commits for each row (the weights once for many proofs).
@@ -85,6 +106,12 @@ pub enum Chip {
     Maximum(Maximum),
     /// See [`Table`].
     Table(Table),
+    /// See [`Blind`].
+    Blind(Blind),
+    /// See [`Same`].
+    Same(Same),
+    /// See [`Within`].
+    Within(Within),
 }
 
 macro_rules! each {
@@ -99,6 +126,9 @@ macro_rules! each {
             Chip::Binary($chip) => $body,
             Chip::Maximum($chip) => $body,
             Chip::Table($chip) => $body,
+            Chip::Blind($chip) => $body,
+            Chip::Same($chip) => $body,
+            Chip::Within($chip) => $body,
         }
     };
 }
@@ -126,6 +156,9 @@ impl Chip {
             Chip::Binary(_) => "binary",
             Chip::Maximum(_) => "maximum",
             Chip::Table(_) => "table",
+            Chip::Blind(_) => "blind",
+            Chip::Same(_) => "same",
+            Chip::Within(_) => "within",
         }
     }
 
@@ -141,6 +174,9 @@ impl Chip {
             Chip::Binary(c) => c.width,
             Chip::Maximum(c) => c.width,
             Chip::Table(c) => c.width,
+            Chip::Blind(_) => 1,
+            Chip::Same(c) => c.width.max(1),
+            Chip::Within(c) => c.width,
         }
     }
 }
