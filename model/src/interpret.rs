@@ -62,6 +62,54 @@ pub fn run_in(
     Ok(values)
 }
 
+/// [`run`] from the middle: a tensor with a value in `given` (indexed like the result) keeps it, and
+/// only what the outputs need beyond those is evaluated; all else is empty. This is how much of an
+/// error comes from where is found, not what a proof states.
+///
+/// # Errors
+/// Those of [`run`]; also [`ModelError::ValueCount`] for a given value of a wrong length.
+pub fn resume(graph: &Graph, given: &[Option<Vec<i64>>]) -> Result<Vec<Vec<i64>>, ModelError> {
+    structure(graph)?;
+    let mut values: Vec<Vec<i64>> = vec![Vec::new(); graph.tensors.len()];
+    let mut needed = vec![false; graph.tensors.len()];
+    for id in &graph.outputs {
+        if let Some(flag) = needed.get_mut(*id) {
+            *flag = true;
+        }
+    }
+    let is_given = |id: crate::TensorId| given.get(id).is_some_and(Option::is_some);
+    for node in graph.nodes.iter().rev() {
+        if needed.get(node.output) != Some(&true) || is_given(node.output) {
+            continue;
+        }
+        for id in &node.inputs {
+            if let Some(flag) = needed.get_mut(*id) {
+                *flag = true;
+            }
+        }
+    }
+    for (id, (tensor, slot)) in graph.tensors.iter().zip(&mut values).enumerate() {
+        let Some(value) = given.get(id).and_then(Option::as_ref) else { continue };
+        if needed.get(id) == Some(&true) {
+            if tensor.len() != value.len() {
+                let (name, expected, got) = (tensor.name.clone(), tensor.len(), value.len());
+                return Err(ModelError::ValueCount { name, expected, got });
+            }
+            slot.clone_from(value);
+        }
+    }
+    for node in &graph.nodes {
+        if needed.get(node.output) != Some(&true) || is_given(node.output) {
+            continue;
+        }
+        let output = evaluate(graph, node, &values, FieldBound::M31)?;
+        if let Some(slot) = values.get_mut(node.output) {
+            *slot = output;
+        }
+    }
+    Ok(values)
+}
+
 /// The values of [`Graph::outputs`], in that order.
 ///
 /// # Errors

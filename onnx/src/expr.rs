@@ -9,6 +9,7 @@ use tract_onnx::tract_core::{
     internal::*,
     ops::{
         binary::{BinMiniOp, TypedBinOp},
+        cast::cast,
         element_wise::ElementWiseOp,
         logic::{self, Iff},
         math::{self, Add, Max, Min, Mul},
@@ -86,6 +87,20 @@ impl Function {
         let equal = vec![Arc::new(Expr::Arg), scalar(at)];
         let test = Arc::new(Expr::Apply(Box::new(TypedBinOp(logic::comp_eq(), None)), equal));
         let root = Arc::new(Expr::Apply(Box::new(Iff), vec![test, scalar(a), scalar(b)]));
+        Self { root, arg: f32::datum_type() }
+    }
+
+    /// The argument between two bounds, and then another function.
+    pub fn clamped(lo: f32, hi: f32, then: Option<&Self>) -> Self {
+        let clamped = Self::with_scalar(math::max(), lo);
+        let scalar = Arc::new(Expr::Scalar(Arc::new(tensor1(&[hi]))));
+        let mut root = Arc::new(Expr::Apply(math::min().into(), vec![clamped.root, scalar]));
+        if let Some(then) = then {
+            if then.arg != f32::datum_type() {
+                root = Arc::new(Expr::Apply(Box::new(cast(then.arg)), vec![root]));
+            }
+            root = then.of(&root);
+        }
         Self { root, arg: f32::datum_type() }
     }
 

@@ -77,6 +77,7 @@ fn node_value(node: &Node, inputs: &[&Node], args: &[&[f32]]) -> TractResult<Vec
                 .collect()
         }
         Op::Pool(pool) => pool_value(pool, &inputs[0].shape, &node.shape, args[0]),
+        Op::Requantise(requantise) => requantise.values(&node.shape, args[0]),
         Op::Reduce(reduce) => reduce_value(reduce, &inputs[0].shape, args[0]),
     })
 }

@@ -12,30 +12,36 @@
 //! | [`load`] | [`FloatModel`]: an ONNX file, run by tract and lowered to the float graph |
 //! | [`dataset`] | [`Dataset`]: calibration and test data from `.npz`, `.npy` and JSON |
 //! | `rewrite` | repairs of the ONNX graph before tract reads it |
+//! | `qdq`, `requantise`, `integral` | already quantised files: their operators, scales, and integers |
 //! | `lower` | tract's operators to the few of the float graph |
 //! | `simplify` | folding into linear layers, closure of element-wise chains into functions |
 //! | `float`, `expr` | runs the float graph; one-input functions |
 //! | `precision` | bits of each tensor; masks before a softmax |
 //! | `calibrate` | ranges of all tensors over the data |
 //! | [`mod@quantise`] | scales, weights, tables: the integer graph |
+//! | [`attribution`] | which layer costs most precision |
 //! | [`report`] | error and accuracy against float |
 //! | [`supported`] | the operators with a lowering |
 //!
 //! The lowering is checked, not trusted: on calibration data the float graph must give what tract
 //! gives ([`OnnxError::Mismatch`]), and the integer graph must pass `veristar_model::bounds::check`.
 
+pub mod attribution;
 mod calibrate;
 pub mod dataset;
 pub mod error;
 mod expr;
 mod float;
 mod index;
+mod integral;
 pub mod load;
 mod lower;
 mod net;
 mod precision;
+mod qdq;
 pub mod quantise;
 pub mod report;
+mod requantise;
 mod rewrite;
 mod simplify;
 pub mod supported;

@@ -27,7 +27,7 @@ use crate::{
     float,
     lower::{lower, DroppedSoftmax, Origins},
     net::{Net, MAX_ELEMENTS},
-    rewrite,
+    qdq, requantise, rewrite,
     simplify::simplify,
 };
 
@@ -124,7 +124,8 @@ impl FloatModel {
         if bytes.is_empty() {
             return Err(OnnxError::Empty);
         }
-        let onnx = tract_onnx::onnx().with_ignore_value_info(true);
+        let mut onnx = tract_onnx::onnx().with_ignore_value_info(true);
+        onnx.op_register.insert(requantise::OPERATOR, requantise::read);
         let not_onnx = |reason: String| OnnxError::NotOnnx { reason };
         let mut proto =
             onnx.proto_model_for_read(&mut bytes).map_err(|e| not_onnx(one_line(&e)))?;
@@ -140,6 +141,7 @@ impl FloatModel {
         rewrite::narrow(graph);
         rewrite::unreverse(graph);
         rewrite::swishes(graph);
+        qdq::rewrite(graph)?;
         check_types(graph)?;
         if proto.opset_import.iter().any(|o| o.domain.is_empty() && o.version < 7) {
             spread_slopes(graph);

@@ -7,7 +7,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use tract_onnx::tract_core::internal::{DatumType, Tensor, TypedOp};
 
-use crate::expr::Function;
+use crate::{expr::Function, requantise::Requantise};
 
 /// Largest number of elements of one tensor.
 pub const MAX_ELEMENTS: usize = 1 << 26;
@@ -82,6 +82,8 @@ pub enum Op {
     Pool(Pool),
     /// Whole axes.
     Reduce(Reduce),
+    /// Integer sums to integers of another scale, as quantised files mean it.
+    Requantise(Requantise),
 }
 
 /// Two-input operations.

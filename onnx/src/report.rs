@@ -1,10 +1,12 @@
 //! How far the integer graph is from the float model.
 
+use std::collections::{HashMap, HashSet};
+
 use rayon::prelude::*;
 use serde::Serialize;
 use veristar_model::{interpret, Graph, TensorId};
 
-use crate::{dataset::Dataset, error::OnnxError, load::FloatModel, net::NodeId, precision::MASKED};
+use crate::{dataset::Dataset, error::OnnxError, load::FloatModel, net::{Net, NodeId}, precision::MASKED};
 
 /// Rows that per-layer errors are measured on; outputs are measured on all.
 const LAYER_ROWS: usize = 16;
@@ -149,23 +151,27 @@ pub fn quantise_inputs(graph: &Graph, inputs: &[Vec<f32>]) -> Vec<Vec<i64>> {
         .collect()
 }
 
+/// The float nodes that have a tensor in the integer graph, in execution order, without inputs.
+pub(crate) fn layers(net: &Net, graph: &Graph) -> Vec<(NodeId, TensorId)> {
+    let written: HashSet<TensorId> = graph.nodes.iter().map(|n| n.output).collect();
+    let by_name: HashMap<&str, TensorId> =
+        graph.tensors.iter().enumerate().rev().map(|(id, t)| (t.name.as_str(), id)).collect();
+    (net.nodes.iter().enumerate())
+        .filter_map(|(id, node)| {
+            let tensor = *by_name.get(node.name.as_str())?;
+            let same = graph.tensors[tensor].shape == node.shape && written.contains(&tensor);
+            same.then_some((id, tensor))
+        })
+        .collect()
+}
+
 /// Compares an integer graph made from `model` with the float model on every sample.
 ///
 /// # Errors
 /// [`OnnxError`] if the float model cannot run, or the graph is not one of this model.
 pub fn evaluate(model: &FloatModel, graph: &Graph, data: &Dataset) -> Result<Report, OnnxError> {
     let net = model.net();
-    let layers: Vec<(NodeId, TensorId)> = net
-        .nodes
-        .iter()
-        .enumerate()
-        .filter_map(|(id, node)| {
-            let produced = |t: &TensorId| graph.nodes.iter().any(|n| n.output == *t);
-            let tensor =
-                graph.tensors.iter().position(|t| t.name == node.name && t.shape == node.shape);
-            tensor.filter(produced).map(|t| (id, t))
-        })
-        .collect();
+    let layers = layers(net, graph);
     let deciding = (0..model.outputs().len())
         .find(|k| model.outputs()[*k].shape.iter().product::<usize>() > 1)
         .unwrap_or(0);

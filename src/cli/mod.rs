@@ -2,7 +2,8 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup`, `run`, `prove`, `verify`, `rotate`, `verify_rotation`, `verify_ranges`, `inspect`, `demo` | one command each |
+//! | `calibrate_page` | a page about precision |
+//! | `setup`, `calibrate_report`, `run`, `prove`, `verify`, `rotate`, `verify_rotation`, `verify_ranges`, `inspect`, `demo` | one command each |
 //! | `ui` | text, JSON, progress |
 //! | `files` | reading files of a kind, writing them whole or not at all |
 //! | `data` | inputs and outputs in real numbers |
@@ -17,6 +18,8 @@
 //! files, data), 101 for a defect of the program itself.
 
 mod bits;
+mod calibrate_page;
+mod calibrate_report;
 mod cells;
 mod cpu;
 mod data;
@@ -78,6 +81,7 @@ struct Cli {
 enum Command {
     Demo(demo::Arguments),
     Setup(setup::Arguments),
+    CalibrateReport(calibrate_report::Arguments),
     Run(run::Arguments),
     Prove(prove::Arguments),
     Verify(verify::Arguments),
@@ -142,6 +146,7 @@ fn start() -> anyhow::Result<()> {
     let answer = match &cli.command {
         Command::Demo(arguments) => demo::command(arguments, &ui),
         Command::Setup(arguments) => setup::command(arguments, &ui),
+        Command::CalibrateReport(arguments) => calibrate_report::command(arguments, &ui),
         Command::Run(arguments) => run::command(arguments, &ui),
         Command::Prove(arguments) => prove::command(arguments, &ui),
         Command::Verify(arguments) => verify::command(arguments, &ui),

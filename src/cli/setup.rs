@@ -327,7 +327,7 @@ fn visibility(package: &Package) -> String {
     }
 }
 
-fn report_table(reports: &[(&str, Option<&Report>)]) -> String {
+pub fn report_table(reports: &[(&str, Option<&Report>)]) -> String {
     let mut rows = Vec::new();
     for (name, report) in reports {
         let Some(report) = report else { continue };

@@ -21,6 +21,7 @@ use crate::{
     error::OnnxError,
     expr::{to_f32, Function},
     net::{Binary, Constants, NodeId, Op, Operand},
+    requantise::Requantise,
 };
 
 impl Lowering<'_> {
@@ -45,8 +46,15 @@ impl Lowering<'_> {
             self.net.nodes[new].dtype = if to.is_float() { f32::datum_type() } else { to };
             return Ok(new);
         }
-        let known =
-            node.op_is::<TypedBinOp>() || node.op_is::<ElementWiseOp>() || node.op_is::<Iff>();
+        if let Some(op) = node.op_as::<Requantise>().filter(|op| op.is_identity()) {
+            let (op, value) = (op.clone(), self.value(id, 0)?);
+            let x = self.as_node(id, value)?;
+            let new = self.emit(id, "", shape, Op::View(crate::net::View::Reshape), vec![x]);
+            self.net.nodes[new].dtype = op.to;
+            return Ok(new);
+        }
+        let known = node.op_is::<Requantise>()
+            || node.op_is::<TypedBinOp>() || node.op_is::<ElementWiseOp>() || node.op_is::<Iff>();
         if !known {
             return Err(self.unsupported(id, ""));
         }

@@ -127,7 +127,7 @@ impl Emitter<'_> {
         let bound = terms * self.largest(inputs[0]) * self.largest(inputs[1]);
         let (name, shape) = (self.net.nodes[id].name.clone(), self.net.nodes[id].shape.clone());
         let range = Range { lo: -bound, hi: bound };
-        if self.only_output(id) {
+        if self.only_output(id) || self.is_requantised(id) {
             let y = self.write(&name, ModelOp::Product, inputs, shape, ea + eb, range);
             self.rescale_group(id, ea + eb);
             self.settle(id, y);

@@ -102,6 +102,7 @@ impl Emitter<'_> {
             Op::Binary(kind) => self.combine(id, *kind),
             Op::Pool(pool) => self.pool(id, pool),
             Op::Reduce(reduce) => self.reduce(id, reduce),
+            Op::Requantise(requantise) => self.requantise(id, requantise),
         }
     }
 

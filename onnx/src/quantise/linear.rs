@@ -102,7 +102,7 @@ impl Emitter<'_> {
     /// A convolution.
     pub(super) fn conv(&mut self, id: NodeId, conv: &Conv) -> Result<(), OnnxError> {
         let x = self.net.nodes[id].inputs[0];
-        let (input, ex) = self.operand(x)?;
+        let (input, ex) = self.summand(id, x)?;
         let shape = self.net.nodes[id].shape.clone();
         let [o, c, kh, kw] = conv.weight_shape;
         let terms = c * kh * kw;
@@ -124,7 +124,7 @@ impl Emitter<'_> {
     /// A matrix product.
     pub(super) fn matmul(&mut self, id: NodeId, product: &MatMul) -> Result<(), OnnxError> {
         let x = self.net.nodes[id].inputs[0];
-        let (input, ex) = self.operand(x)?;
+        let (input, ex) = self.summand(id, x)?;
         let shape = self.net.nodes[id].shape.clone();
         let (terms, any_weights) = (product.terms, self.options.any_weights);
         let rows = Rows { weight: &product.weight, bias: &product.bias, terms, any_weights };
@@ -194,9 +194,12 @@ impl Emitter<'_> {
         make: &dyn Fn(usize, Option<usize>) -> ModelOp,
     ) -> Result<(), OnnxError> {
         let range = self.graph.tensors[input].range;
-        let raw = self.only_output(id);
+        let exact = self.is_requantised(id);
+        let raw = exact || self.only_output(id);
         let target = self.target(id);
-        let q = if raw {
+        let q = if exact {
+            self.exactly(id, rows, ex, range)?
+        } else if raw {
             self.uniform(id, rows, ex, range)?
         } else {
             self.per_channel(id, rows, ex, target.from, range)?
@@ -311,6 +314,31 @@ impl Emitter<'_> {
             }
         }
         Err(self.too_large(id, worst))
+    }
+
+    /// Weights that are integers already.
+    fn exactly(
+        &self,
+        id: NodeId,
+        rows: &Rows<'_>,
+        ex: i32,
+        range: Range,
+    ) -> Result<Quantised, OnnxError> {
+        let channels = rows.bias.len();
+        let bound = (0..channels).fold(0f64, |m, c| m.max(rows.bound(c, ex, 0, range).0));
+        match bound < ACCUMULATOR_LIMIT as f64 {
+            true => Ok(integers(rows, ex, 0, vec![0; channels], bound as i64)),
+            false => Err(self.too_large(id, bound)),
+        }
+    }
+
+    /// The tensor that a linear layer reads: integers as they are, where the layer's sums have to be
+    /// exact.
+    fn summand(&mut self, id: NodeId, x: NodeId) -> Result<(TensorId, i32), OnnxError> {
+        match self.is_requantised(id) {
+            true => Ok((self.grid(x)?, self.scales.shared[x])),
+            false => self.operand(x),
+        }
     }
 
     fn too_large(&self, id: NodeId, bound: f64) -> OnnxError {

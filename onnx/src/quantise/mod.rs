@@ -12,16 +12,20 @@
 //! | `emit` | builds the graph: grids, requantisation, fused functions |
 //! | `table` | functions as tables, shared |
 //! | `linear` | integer weights under the accumulator bound; constants per channel |
+//! | `thresholds` | real scales by integers |
+//! | `exact` | sums of quantised files, requantised by the files' own scales |
 //! | `combine` | sums and products of two tensors |
 //! | `pooling` | windows, reductions, divisions by counts |
 //! | `view` | element moves, inputs, constants |
 
 mod combine;
 mod emit;
+mod exact;
 mod linear;
 mod pooling;
 mod scale;
 mod table;
+mod thresholds;
 mod view;
 
 use veristar_model::{bounds, Graph};

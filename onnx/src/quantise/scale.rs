@@ -7,6 +7,7 @@ use tract_onnx::prelude::DatumType;
 
 use crate::{
     calibrate::Seen,
+    integral::integral,
     net::{Binary, Net, NodeId, Op, ReduceKind},
     precision::{precision, Precision},
 };
@@ -89,13 +90,20 @@ pub fn scales(
 ) -> Scales {
     let mut precision = precision(net, readers, options.activation_bits);
     let floor = floors(net, readers, seen);
+    let spans = integral(net);
     let count = net.nodes.len();
     let mut own = Vec::with_capacity(count);
     let mut wanted = Vec::with_capacity(count);
     let mut saturation = Vec::with_capacity(count);
     for (id, node) in net.nodes.iter().enumerate() {
         let mut max_abs = seen[id].max_abs() * options.margin;
-        let whole = whole_bits(node.dtype, max_abs);
+        let sums = matches!(readers[id].as_slice(),
+            [only] if matches!(net.nodes[*only].op, Op::Requantise(_)));
+        let mut whole = whole_bits(node.dtype, max_abs);
+        if let Some((lo, hi)) = spans[id] {
+            max_abs = f64::from(hi.abs().max(lo.abs()));
+            whole = Some((max_abs + 1.0).log2().ceil() as u32);
+        }
         precision.bits[id] = precision.bits[id].max(whole.unwrap_or(0));
         let bits = precision.bits[id];
         if is_exponential(net, readers, id) && seen[id].hi <= NEGLIGIBLE {
@@ -136,7 +144,7 @@ pub fn scales(
             }
             _ => {}
         }
-        if whole.is_some() {
+        if whole.is_some() || sums {
             (e, want, room) = (0, 0, bits);
         }
         own.push(e);

@@ -2,16 +2,17 @@
 //!
 //! 1. `fold`: constant factors and summands go into neighbouring linear layers, element-wise
 //!    operations move in front of reshapes;
-//! 2. `join`: element-wise operators that really join two tensors become additions and products;
-//! 3. `closure`: everything element-wise that depends on one tensor becomes one function;
-//! 4. `spread`: constants that hardly repeat become tensors of their own.
+//! 2. requantisations of quantised files are joined to their sums ([`crate::integral`]);
+//! 3. `join`: element-wise operators that really join two tensors become additions and products;
+//! 4. `closure`: everything element-wise that depends on one tensor becomes one function;
+//! 5. `spread`: constants that hardly repeat become tensors of their own.
 
 mod closure;
 mod fold;
 mod join;
 mod spread;
 
-use crate::{error::OnnxError, lower::Origins, net::Net};
+use crate::{error::OnnxError, integral, lower::Origins, net::Net};
 
 /// Runs all rewrites.
 ///
@@ -20,6 +21,7 @@ use crate::{error::OnnxError, lower::Origins, net::Net};
 pub fn simplify(net: &mut Net, origins: &Origins) -> Result<(), OnnxError> {
     join::per_channel_slopes(net);
     fold::fold(net);
+    integral::attach(net);
     join::joins(net, origins)?;
     closure::close(net);
     fold::fold(net);

@@ -1,0 +1,276 @@
+//! Layers of already quantised files: exact sums, and requantisation by the file's own scales.
+
+use veristar_model::{Coefficients, Conv2d, Op as ModelOp, Range, Table, TableId, TensorId, View};
+
+use super::{
+    emit::{Emitter, Target},
+    scale::Shape,
+    thresholds::{is_odd, Line, Staircase, Step, FRACTION},
+};
+use crate::{
+    error::OnnxError,
+    expr::Function,
+    net::{NodeId, Op},
+    requantise::Requantise,
+};
+
+/// Longest table after a step.
+const LONGEST: u64 = 1 << 18;
+/// Longest table of a sign.
+const SIGNS: i64 = 1 << 10;
+
+/// Where one channel's values lie.
+struct Layout {
+    /// Extents before the channels' axis, multiplied.
+    outer: usize,
+    channels: usize,
+    /// Extents after it.
+    inner: usize,
+}
+
+impl Emitter<'_> {
+    /// Whether a node's sums are taken by a requantisation, and so have to be exact.
+    pub(super) fn is_requantised(&self, id: NodeId) -> bool {
+        let reader = |r: &NodeId| matches!(self.net.nodes[*r].op, Op::Requantise(_));
+        matches!(self.readers[id].as_slice(), [only] if reader(only))
+    }
+
+    /// The requantisation of exact sums, with the function that alone reads it.
+    pub(super) fn requantise(&mut self, id: NodeId, of: &Requantise) -> Result<(), OnnxError> {
+        let sums = self.grid(self.net.nodes[id].inputs[0])?;
+        let reach = self.graph.tensors[sums].range;
+        let shape = &self.net.nodes[id].shape;
+        let at = of.axis.min(shape.len());
+        let extent = shape.get(at).copied().unwrap_or(1);
+        let inner = shape.iter().skip(at + 1).product();
+        let layout = Layout { outer: shape[..at].iter().product(), channels: extent, inner };
+        let count = if of.is_uniform() { 1 } else { extent };
+        let stairs: Vec<Staircase<'_>> =
+            (0..count).map(|channel| Staircase::new(of, channel, reach)).collect();
+        let (lo, hi) = stairs.iter().fold((i64::MAX, i64::MIN), |(lo, hi), one| {
+            let (first, last) = one.domain();
+            (lo.min(first), hi.max(last))
+        });
+        let entries = lo.abs_diff(hi) + 1;
+        if entries > LONGEST {
+            return Err(self.coarse(id));
+        }
+        let target = self.target(id);
+        let exact: Option<Vec<Step>> = stairs.iter().map(|one| one.exactly(entries)).collect();
+        if let Some(steps) = exact {
+            let table = self.clamped(id, &target, (lo, hi), of, target.function.as_ref())?;
+            let op = unary(&steps, layout.inner, table);
+            self.finish(target.node, op, vec![sums]);
+            return Ok(());
+        }
+        let steps: Option<Vec<Step>> = stairs.iter().map(|one| one.nearly(entries)).collect();
+        let steps = steps.ok_or_else(|| self.coarse(id))?;
+        self.corrected(id, of, sums, &stairs, &steps, (lo, hi), &layout, &target)
+    }
+
+    fn coarse(&self, id: NodeId) -> OnnxError {
+        OnnxError::Unsupported {
+            node: self.net.nodes[id].name.clone(),
+            operator: self.net.nodes[id].operator.clone(),
+            reason: "its scale leaves sums far beyond what its type holds".into(),
+        }
+    }
+
+    /// A table of the clamped argument, and of a function of it.
+    fn clamped(
+        &mut self,
+        id: NodeId,
+        target: &Target,
+        (lo, hi): (i64, i64),
+        of: &Requantise,
+        function: Option<&Function>,
+    ) -> Result<TableId, OnnxError> {
+        let clamped = Function::clamped(of.lo as f32, of.hi as f32, function);
+        let shape = Shape {
+            step: 1.0,
+            to: self.scales.shared[target.node],
+            lo,
+            hi,
+            saturation: self.scales.saturation[target.node],
+            floor: None,
+            shift: 0,
+        };
+        let seen = self.seen[id];
+        self.table(Some(&clamped), &shape, &seen)
+    }
+
+    /// A table of integers of any size.
+    fn integers(&mut self, name: &str, first: i64, values: Vec<i64>) -> TableId {
+        let values: Vec<i32> = values
+            .into_iter()
+            .map(|v| v.clamp(i32::MIN.into(), i32::MAX.into()) as i32)
+            .collect();
+        let table = Table { name: name.into(), first: first as i32, values };
+        let found =
+            self.graph.tables.iter().position(|t| t.first == table.first && t.values == table.values);
+        found.unwrap_or_else(|| {
+            self.graph.tables.push(table);
+            self.graph.tables.len() - 1
+        })
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn corrected(
+        &mut self,
+        id: NodeId,
+        of: &Requantise,
+        sums: TensorId,
+        stairs: &[Staircase<'_>],
+        steps: &[Step],
+        (lo, hi): (i64, i64),
+        layout: &Layout,
+        target: &Target,
+    ) -> Result<(), OnnxError> {
+        let name = self.net.nodes[id].name.clone();
+        let shape = self.graph.tensors[sums].shape.clone();
+        let (least, most) = (i64::from(of.lo), i64::from(of.hi));
+        let first: Vec<i64> = (lo..=hi).map(|q| q.clamp(least, most - 1)).collect();
+        let table = self.integers("clamp", lo, first);
+        let op = unary(steps, layout.inner, table);
+        let range = Range { lo: least, hi: most - 1 };
+        let near = self.write(&format!("{name}.near"), op, vec![sums], shape.clone(), 0, range);
+        let above = match stairs {
+            [one] => {
+                let far = 1i64 << 30;
+                let thresholds: Vec<i64> =
+                    one.thresholds().iter().map(|t| *t.clamp(&-far, &far)).collect();
+                let table = self.integers("thresholds", least, thresholds);
+                let op = self.plain(table);
+                let range = self.results(table);
+                let threshold =
+                    self.write(&format!("{name}.threshold"), op, vec![near], shape.clone(), 0, range);
+                let reach = self.graph.tensors[sums].range;
+                let (table, drop) = self.sign(reach.lo - range.hi, reach.hi - range.lo);
+                let delta = if drop == 0 { 0 } else { -(1 << (drop - 1)) };
+                let op = ModelOp::Binary { alpha: 0, beta: 1, gamma: -1, delta, shift: drop, table };
+                let bit = Range { lo: 0, hi: 1 };
+                self.write(&format!("{name}.above"), op, vec![sums, threshold], shape.clone(), 0, bit)
+            }
+            _ => self.above_line(&name, of, sums, near, stairs, layout)?,
+        };
+        let table = self.clamped(id, target, (least, most), of, target.function.as_ref())?;
+        let op = ModelOp::Binary { alpha: 0, beta: 1, gamma: 1, delta: 0, shift: 0, table };
+        self.finish(target.node, op, vec![near, above]);
+        Ok(())
+    }
+
+    /// Whether sums have reached their channels' thresholds: the difference is a linear layer of one
+    /// position for each channel, whose weights are the lines' coefficients.
+    fn above_line(
+        &mut self,
+        name: &str,
+        of: &Requantise,
+        sums: TensorId,
+        near: TensorId,
+        stairs: &[Staircase<'_>],
+        layout: &Layout,
+    ) -> Result<TensorId, OnnxError> {
+        let lines: Vec<Line> = stairs.iter().map(|one| one.line().0).collect();
+        let shape = self.graph.tensors[sums].shape.clone();
+        let (least, most) = (i64::from(of.lo), i64::from(of.hi) - 1);
+        let zero = i64::from(of.zero);
+        let steps: Vec<Step> = lines
+            .iter()
+            .map(|l| Step { factor: l.slope, offset: l.offset, shift: FRACTION })
+            .collect();
+        let values = (least - 2)..=(most.abs().max(least.abs()) + 2);
+        let (start, all) = (*values.start(), values.collect::<Vec<i64>>());
+        let range = Range { lo: start, hi: start + all.len() as i64 - 1 };
+        let table = self.integers("identity", start, all);
+        let op = unary(&steps, layout.inner, table);
+        let fraction =
+            self.write(&format!("{name}.fraction"), op, vec![near], shape.clone(), 0, range);
+        let mut terms = vec![sums, near, fraction];
+        if lines.iter().any(|l| l.odd != 0) {
+            let values = (least..=most).map(|y0| is_odd(y0, zero)).collect();
+            let table = self.integers("odd", least, values);
+            let (op, bit) = (self.plain(table), Range { lo: 0, hi: 1 });
+            terms.push(self.write(&format!("{name}.odd"), op, vec![near], shape.clone(), 0, bit));
+        }
+        let Layout { outer, channels, inner } = *layout;
+        let mut parts = Vec::new();
+        for (k, term) in terms.iter().enumerate() {
+            let range = self.graph.tensors[*term].range;
+            let op = ModelOp::View(View::Reshape);
+            let part = vec![outer, channels, 1, inner];
+            parts.push(self.write(&format!("{name}.term{k}"), op, vec![*term], part, 0, range));
+        }
+        let range = self.union(&parts);
+        let count = parts.len();
+        let joined = vec![outer, channels, count, inner];
+        let op = ModelOp::View(View::Concat { axis: 2 });
+        let joined = self.write(&format!("{name}.terms"), op, parts, joined, 0, range);
+        let planar = vec![outer, channels * count, inner, 1];
+        let op = ModelOp::View(View::Reshape);
+        let planar = self.write(&format!("{name}.planes"), op, vec![joined], planar, 0, range);
+        let mut weights = Vec::with_capacity(channels * count);
+        for line in &lines {
+            let row = [1, -line.whole, -1, -line.odd];
+            weights.extend(row.iter().take(count).map(|w| *w as i32));
+        }
+        let weight = self.parameter(&format!("{name}.lines"), vec![channels, count, 1, 1], weights);
+        let starts = lines.iter().map(|l| -l.start as i32).collect();
+        let bias = Some(self.parameter(&format!("{name}.starts"), vec![channels], starts));
+        let reach = self.graph.tensors[sums].range;
+        let ends = lines.iter().flat_map(|l| [l.at(least, zero), l.at(most, zero)]);
+        let (lo, hi) = ends.fold((i64::MAX, i64::MIN), |(lo, hi), t| (lo.min(t), hi.max(t)));
+        let range = Range { lo: reach.lo - hi - 2, hi: reach.hi - lo + 2 };
+        let op = ModelOp::Conv2d(Conv2d {
+            weight,
+            bias,
+            stride: [1, 1],
+            dilation: [1, 1],
+            pads: [0; 4],
+            groups: channels,
+        });
+        let flat = vec![outer, channels, inner, 1];
+        let beyond = self.write(&format!("{name}.beyond"), op, vec![planar], flat.clone(), 0, range);
+        let (table, drop) = self.sign(range.lo, range.hi);
+        let offset = if drop == 0 { 0 } else { -(1 << (drop - 1)) };
+        let op = ModelOp::Unary {
+            multiplier: Coefficients::scalar(1),
+            offset: Coefficients::scalar(offset),
+            shift: Coefficients::scalar(drop as i32),
+            table,
+        };
+        let bit = Range { lo: 0, hi: 1 };
+        let above = self.write(&format!("{name}.reached"), op, vec![beyond], flat, 0, bit);
+        let op = ModelOp::View(View::Reshape);
+        Ok(self.write(&format!("{name}.above"), op, vec![above], shape, 0, bit))
+    }
+
+    /// 1 for arguments from 0, 0 below, after dropping as many low bits as keep the table short.
+    fn sign(&mut self, lo: i64, hi: i64) -> (TableId, u32) {
+        let drop = (0..24).find(|drop| (hi >> drop) - (lo >> drop) < SIGNS).unwrap_or(24);
+        let (first, last) = ((lo >> drop).min(0), (hi >> drop).max(0));
+        let values = (first..=last).map(|v| i64::from(v >= 0)).collect();
+        (self.integers("sign", first, values), drop)
+    }
+
+    fn plain(&self, table: TableId) -> ModelOp {
+        ModelOp::Unary {
+            multiplier: Coefficients::scalar(1),
+            offset: Coefficients::scalar(0),
+            shift: Coefficients::scalar(0),
+            table,
+        }
+    }
+}
+
+fn unary(steps: &[Step], inner: usize, table: TableId) -> ModelOp {
+    let all = |f: &dyn Fn(&Step) -> i64| {
+        let values: Vec<i32> = steps.iter().map(|s| f(s) as i32).collect();
+        super::linear::coefficients(&values, inner)
+    };
+    ModelOp::Unary {
+        multiplier: all(&|s| s.factor),
+        offset: all(&|s| s.offset),
+        shift: all(&|s| s.shift.into()),
+        table,
+    }
+}
