@@ -12,6 +12,7 @@
 //! | [`load`] | [`FloatModel`]: an ONNX file, run by tract and lowered to the float graph |
 //! | [`dataset`] | [`Dataset`]: calibration and test data from `.npz`, `.npy` and JSON |
 //! | `rewrite` | repairs of the ONNX graph before tract reads it |
+//! | `control` | loops, written out before tract reads them |
 //! | `lower` | tract's operators to the few of the float graph |
 //! | `simplify` | folding into linear layers, closure of element-wise chains into functions |
 //! | `float`, `expr` | runs the float graph; one-input functions |
@@ -25,6 +26,7 @@
 //! gives ([`OnnxError::Mismatch`]), and the integer graph must pass `veristar_model::bounds::check`.
 
 mod calibrate;
+mod control;
 pub mod dataset;
 pub mod error;
 mod expr;

@@ -22,6 +22,7 @@ use tract_onnx::{
 };
 
 use crate::{
+    control,
     error::{one_line, OnnxError},
     expr::{from_f32, to_f32},
     float,
@@ -137,6 +138,7 @@ impl FloatModel {
         }
         fix_constants(graph, &options.constants)?;
         fix_dimensions(graph, &options.shapes)?;
+        control::unroll(graph)?;
         rewrite::narrow(graph);
         rewrite::unreverse(graph);
         rewrite::swishes(graph);
@@ -383,7 +385,8 @@ fn names(graph: &GraphProto) -> impl Iterator<Item = &String> {
     nodes.chain(tensors).chain(graph.initializer.iter().map(|t| &t.name)).chain(symbols)
 }
 
-fn node_name(node: &NodeProto) -> String {
+/// A node's name, or that of what it writes.
+pub(crate) fn node_name(node: &NodeProto) -> String {
     if node.name.is_empty() {
         node.output.first().cloned().unwrap_or_default()
     } else {
