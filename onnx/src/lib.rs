@@ -13,6 +13,7 @@
 //! | [`dataset`] | [`Dataset`]: calibration and test data from `.npz`, `.npy` and JSON |
 //! | `rewrite` | repairs of the ONNX graph before tract reads it |
 //! | `control` | loops, written out before tract reads them |
+//! | `expand` | operators written as others before tract reads them |
 //! | `lower` | tract's operators to the few of the float graph |
 //! | `simplify` | folding into linear layers, closure of element-wise chains into functions |
 //! | `float`, `expr` | runs the float graph; one-input functions |
@@ -29,6 +30,7 @@ mod calibrate;
 mod control;
 pub mod dataset;
 pub mod error;
+mod expand;
 mod expr;
 mod float;
 mod index;

@@ -24,6 +24,7 @@ use tract_onnx::{
 use crate::{
     control,
     error::{one_line, OnnxError},
+    expand,
     expr::{from_f32, to_f32},
     float,
     lower::{lower, DroppedSoftmax, Origins},
@@ -141,7 +142,7 @@ impl FloatModel {
         control::unroll(graph)?;
         rewrite::narrow(graph);
         rewrite::unreverse(graph);
-        rewrite::swishes(graph);
+        expand::expand(graph);
         check_types(graph)?;
         if proto.opset_import.iter().any(|o| o.domain.is_empty() && o.version < 7) {
             spread_slopes(graph);

@@ -130,40 +130,6 @@ pub fn unreverse(graph: &mut GraphProto) {
     graph.node = nodes;
 }
 
-/// tract ignores a Swish's factor: `x sigmoid(alpha x)` is written out.
-pub fn swishes(graph: &mut GraphProto) {
-    let mut nodes = Vec::with_capacity(graph.node.len());
-    for node in std::mem::take(&mut graph.node) {
-        let alpha = node.attribute.iter().find(|a| a.name == "alpha").map_or(1.0, |a| a.f);
-        let ([x], [y]) = (node.input.as_slice(), node.output.as_slice()) else {
-            nodes.push(node);
-            continue;
-        };
-        if node.op_type != "Swish" || alpha == 1.0 {
-            nodes.push(node);
-            continue;
-        }
-        let part = |suffix: &str| format!("{y}.swish.{suffix}");
-        graph.initializer.push(TensorProto {
-            name: part("alpha"),
-            data_type: DataType::Float as i32,
-            float_data: vec![alpha],
-            ..TensorProto::default()
-        });
-        let step = |op: &str, inputs: [&String; 2], output: String| NodeProto {
-            name: output.clone(),
-            op_type: op.into(),
-            input: inputs.into_iter().filter(|i| !i.is_empty()).cloned().collect(),
-            output: vec![output],
-            ..NodeProto::default()
-        };
-        nodes.push(step("Mul", [x, &part("alpha")], part("scaled")));
-        nodes.push(step("Sigmoid", [&part("scaled"), &String::new()], part("gate")));
-        nodes.push(step("Mul", [x, &part("gate")], y.clone()));
-    }
-    graph.node = nodes;
-}
-
 /// Why tract would compute something else than the node says, if it would.
 pub fn misread(node: &NodeProto) -> Option<String> {
     if node.op_type != "Attention" || !node.domain.is_empty() {
