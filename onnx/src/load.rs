@@ -157,13 +157,6 @@ impl FloatModel {
                     reason: "mode CRD".into(),
                 });
             }
-            if let Some(reason) = rewrite::misread(node) {
-                return Err(OnnxError::Unsupported {
-                    node: node_name(node),
-                    operator: node.op_type.clone(),
-                    reason,
-                });
-            }
             if !onnx.op_register.0.contains_key(&node.op_type) {
                 return Err(OnnxError::Unsupported {
                     node: node_name(node),

@@ -129,25 +129,3 @@ pub fn unreverse(graph: &mut GraphProto) {
     }
     graph.node = nodes;
 }
-
-/// Why tract would compute something else than the node says, if it would.
-pub fn misread(node: &NodeProto) -> Option<String> {
-    if node.op_type != "Attention" || !node.domain.is_empty() {
-        return None;
-    }
-    let known = [
-        "is_causal",
-        "kv_num_heads",
-        "q_num_heads",
-        "scale",
-        "softcap",
-        "softmax_precision",
-        "qk_matmul_output_mode",
-    ];
-    if let Some(other) = node.attribute.iter().find(|a| !known.contains(&a.name.as_str())) {
-        return Some(format!("its attribute {}", other.name));
-    }
-    let causal = node.attribute.iter().any(|a| a.name == "is_causal" && a.i == 1);
-    let past = node.input.get(4).is_some_and(|past| !past.is_empty());
-    (causal && past).then(|| "a causal mask with past keys".into())
-}

@@ -17,6 +17,7 @@ pub const OPERATORS: &[&str] = &[
     "Attention",
     "AveragePool",
     "BatchNormalization",
+    "BitShift",
     "Cast",
     "Ceil",
     "Celu",

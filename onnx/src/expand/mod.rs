@@ -5,17 +5,24 @@
 //! | `Swish` with a factor | `x sigmoid(alpha x)` |
 //! | `Celu` | `alpha elu(x / alpha)` |
 //! | `SwiGLU` | `swish(a) b` |
+//! | `BitShift` | a product with a power of two, rounded down |
 //! | `LpPool` | `(n mean abs(x)^p)^(1/p)` over windows of `n` |
+//! | `Attention` with a soft cap, windows, padding keys, scores as an output, a causal mask with past keys | `attention` |
 //! | `Pad` with its value as a list of one | with a scalar |
 
+mod attention;
+
+use std::collections::{HashMap, HashSet};
+
 use tract_onnx::pb::{
-    attribute_proto::AttributeType, tensor_proto::DataType, AttributeProto, GraphProto, NodeProto,
-    TensorProto,
+    attribute_proto::AttributeType, tensor_proto::DataType, type_proto::Value, AttributeProto,
+    GraphProto, NodeProto, TensorProto,
 };
 
 /// Rewrites every such node, also inside other nodes' graphs.
 pub fn expand(graph: &mut GraphProto) {
-    let mut writer = Writer::default();
+    let (truth, widths) = (truth_values(graph), widths(graph));
+    let mut writer = Writer { truth, widths, ..Writer::default() };
     for mut node in std::mem::take(&mut graph.node) {
         for inner in node.attribute.iter_mut().filter_map(|a| a.g.as_mut()) {
             expand(inner);
@@ -38,13 +45,58 @@ struct Writer {
     /// The output of the node at hand: the beginning of new names.
     base: String,
     count: usize,
+    /// Tensors known to hold truth values.
+    truth: HashSet<String>,
+    /// Bits of the model's inputs of integers.
+    widths: HashMap<String, f32>,
+}
+
+fn widths(graph: &GraphProto) -> HashMap<String, f32> {
+    let width = |info: &ValueInfoProto| {
+        let Value::TensorType(tensor) = info.r#type.as_ref()?.value.as_ref()?;
+        let bits = match DataType::try_from(tensor.elem_type).ok()? {
+            DataType::Int8 | DataType::Uint8 => 8.0,
+            DataType::Int16 | DataType::Uint16 => 16.0,
+            DataType::Int32 | DataType::Uint32 => 32.0,
+            DataType::Int64 | DataType::Uint64 => 64.0,
+            _ => return None,
+        };
+        Some((info.name.clone(), bits))
+    };
+    graph.input.iter().chain(&graph.value_info).filter_map(width).collect()
+}
+
+/// Names of tensors that are declared as truth values, or computed as such.
+fn truth_values(graph: &GraphProto) -> HashSet<String> {
+    let truth = DataType::Bool as i32;
+    let declared = graph.input.iter().chain(&graph.value_info).filter(|info| {
+        matches!(info.r#type.as_ref().and_then(|t| t.value.as_ref()),
+            Some(Value::TensorType(t)) if t.elem_type == truth)
+    });
+    let constants = graph.initializer.iter().filter(|t| t.data_type == truth).map(|t| &t.name);
+    let computed = graph.node.iter().filter(|node| match node.op_type.as_str() {
+        "And" | "Or" | "Xor" | "Not" | "Equal" | "Less" | "LessOrEqual" | "Greater"
+        | "GreaterOrEqual" => true,
+        "Cast" => node.attribute.iter().any(|a| a.name == "to" && a.i == i64::from(truth)),
+        _ => false,
+    });
+    let computed = computed.flat_map(|node| &node.output);
+    declared.map(|info| &info.name).chain(constants).chain(computed).cloned().collect()
 }
 
 impl Writer {
     /// Whether the node was written as others.
     fn written(&mut self, node: &NodeProto) -> bool {
-        let [y] = node.output.as_slice() else { return false };
         let own = matches!(node.domain.as_str(), "" | "ai.onnx");
+        if node.op_type == "Attention" && own {
+            let truth = node.input.get(3).is_some_and(|mask| self.truth.contains(mask));
+            let needed = attention::is_needed(node, truth);
+            if needed {
+                self.attention(node, truth);
+            }
+            return needed;
+        }
+        let [y] = node.output.as_slice() else { return false };
         match (node.op_type.as_str(), node.input.as_slice()) {
             ("Swish", [x]) if own && float(node, "alpha", 1.0) != 1.0 => {
                 self.swish(x, float(node, "alpha", 1.0), y.clone());
@@ -62,6 +114,7 @@ impl Writer {
                 self.node_as("Mul", &[&gate, b], y.clone());
             }
             ("LpPool", [x]) if own => self.lp_pool(node, x, y),
+            ("BitShift", [a, b]) if own && self.widths.contains_key(a) => self.shift(node, a, b, y),
             ("Pad", [_, _, value, ..]) if own && !value.is_empty() => {
                 let shape = self.integers(&[]);
                 let scalar = self.node("Reshape", &[value, &shape]);
@@ -84,6 +137,37 @@ impl Writer {
         self.node_as("Mul", &[x, &gate], y);
     }
 
+    /// A shift by fewer bits than the type has is a product; by more, it leaves 0, or -1 of what is
+    /// negative and goes to the right. What the type does not hold is refused when tract wraps it.
+    fn shift(&mut self, node: &NodeProto, a: &str, b: &str, y: &str) {
+        let left = node.attribute.iter().any(|a| a.name == "direction" && a.s == b"LEFT"[..]);
+        let width = self.widths.get(a).copied().unwrap_or_default();
+        let cast = |writer: &mut Self, x: &str| {
+            let x = writer.node("Cast", &[x]);
+            writer.integer("to", (DataType::Float as i32).into());
+            x
+        };
+        let (x, n) = (cast(self, a), cast(self, b));
+        let [zero, width, two, minus] = [0.0, width, 2.0, -1.0].map(|v| self.scalar(v));
+        let (low, high) =
+            (self.node("GreaterOrEqual", &[&n, &zero]), self.node("Less", &[&n, &width]));
+        let within = self.node("And", &[&low, &high]);
+        let n = match left {
+            true => n,
+            false => self.node("Mul", &[&n, &minus]),
+        };
+        let power = self.node("Pow", &[&two, &n]);
+        let factor = self.node("Where", &[&within, &power, &zero]);
+        let product = self.node("Mul", &[&x, &factor]);
+        let mut shifted = self.node("Floor", &[&product]);
+        if !left {
+            let negative = self.node("Less", &[&x, &zero]);
+            let sign = self.node("Where", &[&negative, &minus, &zero]);
+            shifted = self.node("Where", &[&within, &shifted, &sign]);
+        }
+        self.node_as("CastLike", &[&shifted, a], y.to_string());
+    }
+
     fn lp_pool(&mut self, node: &NodeProto, x: &str, y: &str) {
         let p = node.attribute.iter().find(|a| a.name == "p").map_or(2, |a| a.i) as f32;
         let kernel = node.attribute.iter().find(|a| a.name == "kernel_shape");
@@ -94,13 +178,8 @@ impl Writer {
         let mean = self.node("AveragePool", &[&powers]);
         if let Some(pool) = self.nodes.last_mut() {
             pool.attribute = node.attribute.iter().filter(|a| a.name != "p").cloned().collect();
-            pool.attribute.push(AttributeProto {
-                name: "count_include_pad".into(),
-                r#type: AttributeType::Int as i32,
-                i: 1,
-                ..AttributeProto::default()
-            });
         }
+        self.integer("count_include_pad", 1);
         let sum = self.node("Mul", &[&mean, &count]);
         self.node_as("Pow", &[&sum, &root], y.to_string());
     }
@@ -124,6 +203,32 @@ impl Writer {
             output: vec![output],
             ..NodeProto::default()
         });
+    }
+
+    /// Gives the last node an attribute.
+    fn integer(&mut self, name: &str, value: i64) {
+        self.attribute(AttributeProto {
+            name: name.into(),
+            r#type: AttributeType::Int as i32,
+            i: value,
+            ..AttributeProto::default()
+        });
+    }
+
+    /// Gives the last node an attribute.
+    fn list(&mut self, name: &str, values: &[i64]) {
+        self.attribute(AttributeProto {
+            name: name.into(),
+            r#type: AttributeType::Ints as i32,
+            ints: values.to_vec(),
+            ..AttributeProto::default()
+        });
+    }
+
+    fn attribute(&mut self, attribute: AttributeProto) {
+        if let Some(node) = self.nodes.last_mut() {
+            node.attribute.push(attribute);
+        }
     }
 
     fn scalar(&mut self, value: f32) -> String {
