@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{
     attribute_proto::AttributeType, tensor_proto::DataType, type_proto::Value, AttributeProto,
-    GraphProto, NodeProto, TensorProto,
+    GraphProto, NodeProto, TensorProto, ValueInfoProto,
 };
 
 /// Rewrites every such node, also inside other nodes' graphs.
