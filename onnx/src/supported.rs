@@ -19,6 +19,7 @@ pub const OPERATORS: &[&str] = &[
     "BatchNormalization",
     "BitShift",
     "Cast",
+    "CausalConvWithState",
     "Ceil",
     "Celu",
     "Clip",

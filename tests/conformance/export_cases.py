@@ -119,6 +119,7 @@ WEIGHTS = {
     "RMSNormalization": {1},
     "GroupNormalization": {1, 2},
     "InstanceNormalization": {1, 2},
+    "CausalConvWithState": {1, 2},
     "LSTM": {1, 2, 3, 7},
     "GRU": {1, 2, 3},
     "RNN": {1, 2, 3},

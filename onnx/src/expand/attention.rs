@@ -231,14 +231,6 @@ impl Writer {
         self.node("Unsqueeze", &[&range, &axes])
     }
 
-    /// A tensor's extent along an axis, as a list of one.
-    fn extent(&mut self, x: &str, axis: i64) -> String {
-        let extent = self.node("Shape", &[x]);
-        self.integer("start", axis);
-        self.integer("end", axis + 1);
-        extent
-    }
-
     fn cast(&mut self, x: &str, to: DataType) -> String {
         let y = self.node("Cast", &[x]);
         self.integer("to", (to as i32).into());

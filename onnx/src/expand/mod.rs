@@ -6,6 +6,7 @@
 //! | `Celu` | `alpha elu(x / alpha)` |
 //! | `SwiGLU` | `swish(a) b` |
 //! | `BitShift` | a product with a power of two, rounded down |
+//! | `CausalConvWithState` | a depthwise convolution after the state, and the end of what it reads |
 //! | `LpPool` | `(n mean abs(x)^p)^(1/p)` over windows of `n` |
 //! | `Attention` with a soft cap, windows, padding keys, scores as an output, a causal mask with past keys | `attention` |
 //! | `Pad` with its value as a list of one | with a scalar |
@@ -15,14 +16,15 @@ mod attention;
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{
-    attribute_proto::AttributeType, tensor_proto::DataType, type_proto::Value, AttributeProto,
-    GraphProto, NodeProto, TensorProto, ValueInfoProto,
+    attribute_proto::AttributeType, tensor_proto::DataType,
+    tensor_shape_proto::dimension::Value as Dim, type_proto::Value, AttributeProto, GraphProto,
+    NodeProto, TensorProto, ValueInfoProto,
 };
 
 /// Rewrites every such node, also inside other nodes' graphs.
 pub fn expand(graph: &mut GraphProto) {
-    let (truth, widths) = (truth_values(graph), widths(graph));
-    let mut writer = Writer { truth, widths, ..Writer::default() };
+    let (truth, widths, shapes) = (truth_values(graph), widths(graph), shapes(graph));
+    let mut writer = Writer { truth, widths, shapes, ..Writer::default() };
     for mut node in std::mem::take(&mut graph.node) {
         for inner in node.attribute.iter_mut().filter_map(|a| a.g.as_mut()) {
             expand(inner);
@@ -49,6 +51,21 @@ struct Writer {
     truth: HashSet<String>,
     /// Bits of the model's inputs of integers.
     widths: HashMap<String, f32>,
+    /// Shapes of the model's inputs and constants.
+    shapes: HashMap<String, Vec<i64>>,
+}
+
+fn shapes(graph: &GraphProto) -> HashMap<String, Vec<i64>> {
+    let declared = graph.input.iter().filter_map(|info| {
+        let Value::TensorType(tensor) = info.r#type.as_ref()?.value.as_ref()?;
+        let dims = tensor.shape.as_ref()?.dim.iter().map(|d| match d.value {
+            Some(Dim::DimValue(n)) => Some(n),
+            _ => None,
+        });
+        Some((info.name.clone(), dims.collect::<Option<_>>()?))
+    });
+    let constants = graph.initializer.iter().map(|t| (t.name.clone(), t.dims.clone()));
+    declared.chain(constants).collect()
 }
 
 fn widths(graph: &GraphProto) -> HashMap<String, f32> {
@@ -96,6 +113,9 @@ impl Writer {
             }
             return needed;
         }
+        if node.op_type == "CausalConvWithState" && own {
+            return self.causal_conv(node).is_some();
+        }
         let [y] = node.output.as_slice() else { return false };
         match (node.op_type.as_str(), node.input.as_slice()) {
             ("Swish", [x]) if own && float(node, "alpha", 1.0) != 1.0 => {
@@ -135,6 +155,63 @@ impl Writer {
         }
         let gate = self.node("Sigmoid", &[&scaled]);
         self.node_as("Mul", &[x, &gate], y);
+    }
+
+    /// Nothing if the number of channels is not known.
+    fn causal_conv(&mut self, node: &NodeProto) -> Option<()> {
+        let input = |k: usize| node.input.get(k).filter(|name| !name.is_empty());
+        let (x, weight) = (input(0)?, input(1)?);
+        let channels = *self.shapes.get(weight)?.first()?;
+        let gated = match node.attribute.iter().find(|a| a.name == "activation") {
+            None => false,
+            Some(a) => match a.s.as_ref() {
+                b"none" | b"" => false,
+                b"silu" | b"swish" => true,
+                _ => return None,
+            },
+        };
+        let taps = self.extent(weight, 2);
+        let one = self.integers(&[1]);
+        let state = self.node("Sub", &[&taps, &one]);
+        let all = match input(3) {
+            Some(past) => {
+                let all = self.node("Concat", &[past, x]);
+                self.integer("axis", 2);
+                all
+            }
+            None => {
+                let [before, after] = [2, 3].map(|n| self.integers(&vec![0; n]));
+                let pads = self.node("Concat", &[&before, &state, &after]);
+                self.integer("axis", 0);
+                self.node("Pad", &[x, &pads])
+            }
+        };
+        let operands: Vec<&str> = [Some(all.as_str()), Some(weight), input(2).map(String::as_str)]
+            .into_iter()
+            .flatten()
+            .collect();
+        let y = self.node("Conv", &operands);
+        self.integer("group", channels);
+        if let Some(to) = node.output.first().filter(|to| !to.is_empty()) {
+            match gated {
+                true => self.swish(&y, 1.0, to.clone()),
+                false => self.node_as("Identity", &[&y], to.clone()),
+            }
+        }
+        if let Some(to) = node.output.get(1).filter(|to| !to.is_empty()) {
+            let (end, axis) = (self.extent(&all, 2), self.integers(&[2]));
+            let start = self.node("Sub", &[&end, &state]);
+            self.node_as("Slice", &[&all, &start, &end, &axis], to.clone());
+        }
+        Some(())
+    }
+
+    /// A tensor's extent along an axis, as a list of one.
+    fn extent(&mut self, x: &str, axis: i64) -> String {
+        let extent = self.node("Shape", &[x]);
+        self.integer("start", axis);
+        self.integer("end", axis + 1);
+        extent
     }
 
     /// A shift by fewer bits than the type has is a product; by more, it leaves 0, or -1 of what is
