@@ -164,7 +164,7 @@ impl Writer {
         let channels = *self.shapes.get(weight)?.first()?;
         let gated = match node.attribute.iter().find(|a| a.name == "activation") {
             None => false,
-            Some(a) => match a.s.as_ref() {
+            Some(a) => match &a.s[..] {
                 b"none" | b"" => false,
                 b"silu" | b"swish" => true,
                 _ => return None,
