@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use veristar::{
     model::interpret,
     onnx::{quantise, report::quantise_inputs, Dataset, FloatModel, QuantiseOptions},
+    prover::ranges::{prove_ranges, verify_ranges, RangesProof},
     prover::{check, prove, setup, HidingOption, Prepared, SetupOptions},
     security::Preset,
     verifier::{verify, Key, Proof},
@@ -17,6 +18,7 @@ fn fixture(name: &str) -> PathBuf {
 /// Sets up with hiding, checks the witness row by row, proves, verifies from bytes, and compares with the
 /// interpreter; another public value, or another model's key, is refused.
 fn proven(name: &str, options: &QuantiseOptions) {
+    let any_weights = options.any_weights;
     let model = FloatModel::load(fixture(&format!("{name}.onnx"))).expect("load");
     let load = |part: &str| Dataset::load(fixture(&format!("{name}.{part}.npz")), &model);
     let data = load("calibration").expect("calibration data");
@@ -32,6 +34,11 @@ fn proven(name: &str, options: &QuantiseOptions) {
     let package = setup(graph, &options).expect("set up");
     assert!(package.key.hides());
     let key_bytes = package.key.to_bytes();
+    if any_weights {
+        let bytes = prove_ranges(&package).expect("prove ranges").to_bytes();
+        let ranges = RangesProof::from_bytes(&bytes, &package.key).expect("ranges");
+        verify_ranges(&package.key, &ranges).expect("verify ranges");
+    }
     let prepared = Prepared::new(package).expect("prepare");
     let batch = [inputs];
     let witness = check::witness(&prepared, &batch).expect("witness");
