@@ -2,13 +2,13 @@
 
 A fixture NAME is a set of files in tests/fixtures (see the README there):
 
-    NAME.onnx              float32 model of one input and one output, batch fixed to 1
+    NAME.onnx              float32 model of one input (of floats or integers) and one output, batch fixed to 1
     NAME.calibration.npz   x: training rows that fix the quantisation ranges, y: their labels
     NAME.test.npz          x: rows the training never saw, y: their labels
     NAME.input.json        one test row as {"input_data": [[...]]}
     NAME.json              shapes, classes, float accuracy
 
-x is exactly what the model takes (float32, already scaled), with the rows along axis 0.
+x is exactly what the model takes (float32, already scaled, or int64), with the rows along axis 0.
 """
 
 import json
@@ -123,10 +123,10 @@ def write_fixture(model, calibration, test, details, sample=0):
         assert len(x) == len(y) and np.isfinite(x).all(), part
         save_rows(
             FIXTURES / f"{name}.{part}.npz",
-            x=np.asarray(x, dtype=np.float32),
+            x=x if x.dtype.kind == "i" else np.asarray(x, dtype=np.float32),
             y=np.asarray(y, dtype=np.int64),
         )
-    row = [float(v) for v in test[0][sample].reshape(-1)]
+    row = test[0][sample].reshape(-1).tolist()
     (FIXTURES / f"{name}.input.json").write_text(json.dumps({"input_data": [row]}) + "\n")
     details = {
         "input": {"name": model.graph.input[0].name, "shape": shape_of(model.graph.input[0])},

@@ -118,9 +118,6 @@ pub enum Op {
         /// Shape `[O]`.
         bias: Option<ParameterId>,
     },
-    /// Products of two tensors' rows: `y[g, i, j] = sum_k a[g, i, k] * b[g, j, k]`. Inputs `[G, M, K]`
-    /// and `[G, N, K]`, output `[G, M, N]`; every other layout is a [`View`] before or after.
-    Product,
     /// `y = table[rshift(multiplier * x + offset, shift)]`, element by element.
     Unary {
         /// Factor; per element.
@@ -152,6 +149,9 @@ pub enum Op {
     Pool(Pool),
     /// Sum, maximum or arg-max along whole axes.
     Reduce(Reduce),
+    /// Products of two tensors' rows: `y[g, i, j] = sum_k a[g, i, k] * b[g, j, k]`. Inputs `[G, M, K]`
+    /// and `[G, N, K]`, output `[G, M, N]`; every other layout is a [`View`] before or after.
+    Product,
 }
 
 /// `y[n,o,i,j] = bias[o] + sum_{c,u,v} weight[o,c,u,v] * x[n, g*C' + c, i*s0 + u*d0 - top, j*s1 + v*d1 - left]`

@@ -50,7 +50,7 @@ pub enum OnnxError {
         reason: String,
     },
     /// An operator that has no lowering.
-    #[error("node `{node}`: operator {operator} is not supported{}; supported are: {}", reason_suffix(.reason), crate::supported::list())]
+    #[error("node `{node}`: operator {operator} is not supported{}", reason_suffix(.reason))]
     Unsupported {
         /// ONNX node.
         node: String,
@@ -190,7 +190,7 @@ pub enum OnnxError {
 
 fn reason_suffix(reason: &str) -> String {
     if reason.is_empty() {
-        String::new()
+        format!("; supported are: {}", crate::supported::list())
     } else {
         format!(" ({reason})")
     }

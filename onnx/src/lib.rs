@@ -13,6 +13,8 @@
 //! | [`dataset`] | [`Dataset`]: calibration and test data from `.npz`, `.npy` and JSON |
 //! | `rewrite` | repairs of the ONNX graph before tract reads it |
 //! | `qdq`, `requantise`, `integral` | already quantised files: their operators, scales, and integers |
+//! | `control` | loops, written out before tract reads them |
+//! | `expand` | operators written as others before tract reads them |
 //! | `lower` | tract's operators to the few of the float graph |
 //! | `simplify` | folding into linear layers, closure of element-wise chains into functions |
 //! | `float`, `expr` | runs the float graph; one-input functions |
@@ -28,8 +30,10 @@
 
 pub mod attribution;
 mod calibrate;
+mod control;
 pub mod dataset;
 pub mod error;
+mod expand;
 mod expr;
 mod float;
 mod index;

@@ -22,7 +22,9 @@ use tract_onnx::{
 };
 
 use crate::{
+    control,
     error::{one_line, OnnxError},
+    expand,
     expr::{from_f32, to_f32},
     float,
     lower::{lower, DroppedSoftmax, Origins},
@@ -138,9 +140,10 @@ impl FloatModel {
         }
         fix_constants(graph, &options.constants)?;
         fix_dimensions(graph, &options.shapes)?;
+        control::unroll(graph)?;
         rewrite::narrow(graph);
         rewrite::unreverse(graph);
-        rewrite::swishes(graph);
+        expand::expand(graph);
         qdq::rewrite(graph)?;
         check_types(graph)?;
         if proto.opset_import.iter().any(|o| o.domain.is_empty() && o.version < 7) {
@@ -154,13 +157,6 @@ impl FloatModel {
                     node: node_name(node),
                     operator: node.op_type.clone(),
                     reason: "mode CRD".into(),
-                });
-            }
-            if let Some(reason) = rewrite::misread(node) {
-                return Err(OnnxError::Unsupported {
-                    node: node_name(node),
-                    operator: node.op_type.clone(),
-                    reason,
                 });
             }
             if !onnx.op_register.0.contains_key(&node.op_type) {
@@ -385,7 +381,8 @@ fn names(graph: &GraphProto) -> impl Iterator<Item = &String> {
     nodes.chain(tensors).chain(graph.initializer.iter().map(|t| &t.name)).chain(symbols)
 }
 
-fn node_name(node: &NodeProto) -> String {
+/// A node's name, or that of what it writes.
+pub(crate) fn node_name(node: &NodeProto) -> String {
     if node.name.is_empty() {
         node.output.first().cloned().unwrap_or_default()
     } else {

@@ -4,7 +4,7 @@ mod common;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use common::{samples, Build};
+use common::{graph_attribute, samples, value_info, Build};
 use tract_onnx::pb::tensor_proto::DataType;
 use veristar_onnx::{quantise, Dataset, FloatModel, LoadOptions, OnnxError, QuantiseOptions};
 
@@ -52,9 +52,8 @@ fn truncated_and_changed_models_never_panic() {
 
 #[test]
 fn unsupported_operators_are_named() {
-    for (op, attributes) in [("NoSuchOperator", &[][..]), ("NonZero", &[][..]), ("CumSum", &[][..])]
-    {
-        let bytes = relu().scalar("axis", 1.0).node(op, &["y", "axis"], "z", attributes).bytes();
+    for op in ["NoSuchOperator", "NonZero", "NonMaxSuppression"] {
+        let bytes = relu().node(op, &["y"], "z", &[]).bytes();
         let error = load(&bytes).unwrap_err();
         let text = one_line(&error);
         if op == "NoSuchOperator" {
@@ -63,24 +62,117 @@ fn unsupported_operators_are_named() {
             assert!(text.contains("supported are: Abs, "), "{text}");
         }
     }
-    let inner =
-        relu().node("Softmax", &["y"], "z", &[("axis", &[1])]).node("Neg", &["z"], "n", &[]);
-    let error = load(&inner.bytes()).unwrap_err();
-    assert!(
-        matches!(&error, OnnxError::Unsupported { node, operator, .. }
-        if node == "Softmax_z" && operator == "Softmax"),
-        "{error}"
-    );
-    let both = Build::default().input("a", &[2, 2]).input("b", &[2, 2]);
-    let error = load(&both.node("MatMul", &["a", "b"], "y", &[]).bytes()).unwrap_err();
-    assert!(matches!(error, OnnxError::Unsupported { .. }), "{error}");
+    // A reason takes the place of the long list.
+    let bytes = relu().ints("axis", &[0]).node("Shape", &["y"], "s", &[]);
+    let bytes = bytes.node("ConstantOfShape", &["s"], "c", &[]).node("NonZero", &["y"], "z", &[]);
+    let text = one_line(&load(&bytes.bytes()).unwrap_err());
+    assert!(text.contains("NonZero"), "{text}");
+}
+
+/// `steps` and `condition` as initializers or as inputs of the model, and a body that doubles its state.
+fn doubling(steps: Option<i64>, steps_from_data: bool, stop: bool) -> Vec<u8> {
+    let integer = |name: &str| value_info(name, &[], DataType::Int64 as i32);
+    let truth = |name: &str| value_info(name, &[], DataType::Bool as i32);
+    let float = |name: &str| value_info(name, &[1, 4], DataType::Float as i32);
+    let mut body = Build::default().node("Add", &["h", "h"], "doubled", &[]);
+    if stop {
+        body = body.scalar("limit", 100.0).ints("axes", &[0, 1]);
+        body = body.node("ReduceMax", &["doubled"], "largest", &[("keepdims", &[0])]);
+        body = body.node("Less", &["largest", "limit"], "go", &[]);
+    } else {
+        body = body.node("Identity", &["before"], "go", &[]);
+    }
+    body.graph.input = vec![integer("i"), truth("before"), float("h")];
+    body.graph.output = vec![truth("go"), float("doubled"), float("doubled")];
+    let mut build = relu();
+    if let Some(steps) = steps {
+        build = build.ints("steps", &[steps]);
+    } else if steps_from_data {
+        build = build.typed_input("steps", &[1], DataType::Int64 as i32);
+    }
+    let steps = if steps.is_some() || steps_from_data { "steps" } else { "" };
+    let mut build = build.node("Loop", &[steps, "", "y"], "last", &[]);
+    let node = build.graph.node.last_mut().unwrap();
+    node.output.push("list".into());
+    node.attribute.push(graph_attribute("body", body.graph));
+    build.node("Identity", &["list"], "all", &[]).bytes()
+}
+
+#[test]
+fn loops_of_known_length_are_written_out() {
+    let model = load(&doubling(Some(3), false, false)).unwrap();
+    assert_eq!(model.outputs()[0].shape, [3, 1, 4]);
+    let x = ndarray::arr2(&[[1.0, -1.0, 2.0, 0.5]]).into_dyn();
+    let y = model.run(&[x]).unwrap().remove(0);
+    let rows = [[2.0, 0.0, 4.0, 1.0], [4.0, 0.0, 8.0, 2.0], [8.0, 0.0, 16.0, 4.0]];
+    assert!(y.iter().eq(rows.iter().flatten()), "{y}");
+    common::check(&model, 2.0, 0.01);
+}
+
+#[test]
+fn loops_that_cannot_be_unrolled_say_why() {
+    for (bytes, reason) in [
+        (doubling(None, true, false), "its number of steps depends on the data"),
+        (doubling(None, false, false), "it has no number of steps"),
+        (doubling(Some(3), false, true), "its condition depends on the data"),
+        (doubling(Some(0), false, false), "it has no step"),
+        (doubling(Some(1 << 40), false, false), "more than 2^16 nodes"),
+    ] {
+        let text = one_line(&load(&bytes).unwrap_err());
+        let line = "node `Loop_last`: operator Loop is not supported (";
+        assert!(text.starts_with(line) && text.contains(reason), "{text}");
+    }
+}
+
+/// A branch that gives the tensor itself, or as many copies as `copies` says.
+fn branch(name: &str, copies: usize) -> tract_onnx::pb::GraphProto {
+    let parts = vec!["y"; copies];
+    let mut build = Build::default().node("Concat", &parts, name, &[("axis", &[0])]);
+    build.graph.output = vec![value_info(name, &[copies as i64, 4], DataType::Float as i32)];
+    build.graph
+}
+
+#[test]
+fn a_choice_by_data_needs_one_shape() {
+    let choice = |copies: usize| {
+        let build =
+            relu().scalar("limit", 0.5).node("ReduceMax", &["y"], "m", &[("keepdims", &[0])]);
+        let build = build.node("Less", &["m", "limit"], "c", &[]).node("If", &["c"], "z", &[]);
+        let mut build = build;
+        let node = build.graph.node.last_mut().unwrap();
+        node.attribute = vec![
+            graph_attribute("then_branch", branch("a", 1)),
+            graph_attribute("else_branch", branch("b", copies)),
+        ];
+        load(&build.bytes())
+    };
+    common::check(&choice(1).unwrap(), 1.0, 0.01);
+    let text = one_line(&choice(2).unwrap_err());
+    assert!(text.contains("If"), "{text}");
+}
+
+/// Sums that no choice of scales keeps below 2^30, and those that only fewer bits keep.
+#[test]
+fn bounds_that_cannot_be_kept_are_named() {
+    let terms = 1 << 20;
+    let weights = vec![1.0; terms];
+    let wide =
+        Build::default().input("x", &[1, terms as i64]).weight("w", &[terms as i64, 1], &weights);
+    let model = wide.node("MatMul", &["x", "w"], "y", &[]).load();
+    let data = samples(&model, 1, 1.0);
+    let error = quantise(&model, &data, &QuantiseOptions::default()).unwrap_err();
+    let text = one_line(&error);
+    assert!(matches!(&error, OnnxError::Accumulator { layer, .. } if layer == "y"), "{error}");
+    assert!(text.contains("lower activation_bits"), "{text}");
 }
 
 #[test]
 fn free_dimensions_need_a_value() {
     let build = || Build::default().input("x", &[0, 0, 4]).node("Relu", &["x"], "y", &[]).bytes();
     let error = load(&build()).unwrap_err();
-    assert!(one_line(&error).contains("--shape x="), "{error}");
+    let text = one_line(&error);
+    assert!(text.contains("`x` has a free dimension `free` at axis 1"), "{text}");
+    assert!(text.contains("pass `--shape x=1,64,4`"), "{text}");
     let with = |name: &str, dims: &[usize]| {
         let shapes = BTreeMap::from([(name.to_string(), dims.to_vec())]);
         FloatModel::from_bytes(&build(), &LoadOptions { shapes, ..Default::default() })

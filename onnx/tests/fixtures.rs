@@ -51,6 +51,17 @@ fn lenet() {
     check("lenet", &LoadOptions::default());
 }
 
+/// Character models, see examples/train/char_rnn.py: sixteen steps, unrolled.
+#[test]
+fn char_lstm() {
+    check("char_lstm", &LoadOptions::default());
+}
+
+#[test]
+fn char_gru() {
+    check("char_gru", &LoadOptions::default());
+}
+
 /// A network nobody here wrote: PP-OCR's angle classifier.
 #[test]
 fn ocr_angle_classifier() {

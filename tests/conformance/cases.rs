@@ -38,24 +38,41 @@ pub struct Case {
     pub outputs: Vec<Array>,
 }
 
-/// Reads all cases, sorted by name, and the version of onnx they come from.
+/// What `export_cases.py` wrote.
+pub struct Exported {
+    /// The cases, sorted by name.
+    pub cases: Vec<Case>,
+    /// Names of cases that were left out, and why.
+    pub skipped: Vec<(String, String)>,
+    /// The version of onnx.
+    pub onnx: String,
+}
+
+/// Reads an exported folder.
 ///
 /// # Errors
 /// One line: the folder is not one that `export_cases.py` wrote.
-pub fn read(root: &Path) -> Result<(Vec<Case>, String), String> {
+pub fn read(root: &Path) -> Result<Exported, String> {
     let path = root.join("index.json");
     let bytes = std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let index: Value =
         serde_json::from_slice(&bytes).map_err(|e| format!("{}: {e}", path.display()))?;
-    let version = text(&index, "onnx")?.to_string();
+    let onnx = text(&index, "onnx")?.to_string();
     let mut cases: Vec<Case> =
         list(&index, "cases")?.iter().map(|case| one(root, case)).collect::<Result<_, _>>()?;
     cases.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok((cases, version))
+    let reason = |case: &Value| Ok((name_of(case)?, text(case, "reason")?.to_string()));
+    let skipped =
+        list(&index, "skipped")?.iter().map(reason).collect::<Result<Vec<_>, String>>()?;
+    Ok(Exported { cases, skipped, onnx })
+}
+
+fn name_of(case: &Value) -> Result<String, String> {
+    Ok(format!("{}/{}", text(case, "group")?, text(case, "name")?))
 }
 
 fn one(root: &Path, case: &Value) -> Result<Case, String> {
-    let name = format!("{}/{}", text(case, "group")?, text(case, "name")?);
+    let name = name_of(case)?;
     let folder = root.join(&name);
     let arrays = |key: &str, file: &str| -> Result<Vec<Array>, String> {
         let described = list(case, key)?.iter().enumerate();

@@ -18,6 +18,9 @@ pub const PASS: &str = "pass";
 /// The result of a case that passes with its run-time weights fixed.
 pub const PASS_FIXED: &str = "pass, weights fixed";
 
+/// How the result of a case begins that no proof about tensors of finite numbers can mean anything for.
+pub const OUTSIDE: &str = "outside: ";
+
 /// Parts of messages that come from inside tract, and what they mean to a user.
 const MEANINGS: &[(&str, &str)] = &[
     ("Op says 1, node says 3", "operator BatchNormalization (training mode)"),
@@ -41,6 +44,11 @@ pub type Manifest = BTreeMap<String, Line>;
 /// Whether a result is one of the two passes.
 pub fn is_pass(result: &str) -> bool {
     result == PASS || result == PASS_FIXED
+}
+
+/// Whether a result counts: a pass, or something that could be one.
+pub fn has_meaning(result: &str) -> bool {
+    !result.starts_with(OUTSIDE)
 }
 
 /// Reads the manifest; a missing file is an empty one.
@@ -75,7 +83,9 @@ pub fn write(path: &Path, manifest: &Manifest, onnx: &str) -> std::io::Result<()
          # Tolerance: every element of a float output is within the larger of {ABSOLUTE} and {} % of\n\
          # the output's largest expected magnitude; integers and truth values are exact.\n\
          # \"{PASS_FIXED}\": the case passes the weights of a linear layer at run time; they were\n\
-         # fixed to its values. \"refused\": the import says no. \"wrong\": a later stage fails.\n",
+         # fixed to its values. \"refused\": the import says no. \"wrong\": a later stage fails.\n\
+         # \"outside\": strings, sequences, training, random and infinite numbers, no input, and 8-bit\n\
+         # floats and smaller types.\n",
         100.0 * RELATIVE
     );
     for (case, line) in manifest {
@@ -95,21 +105,31 @@ pub fn show(case: &str, line: &Line) -> String {
 /// The result in words that are the same on every machine.
 pub fn describe(case: &Case, result: &Result<Passed, Failed>) -> String {
     match result {
+        Err(_) if outside(case).is_some() => {
+            format!("{OUTSIDE}{}", outside(case).unwrap_or_default())
+        }
         Ok(passed) if passed.weights_fixed => PASS_FIXED.into(),
         Ok(_) => PASS.into(),
         Err(Failed::Wrong(reason)) => format!("wrong: {}", short(reason)),
-        Err(Failed::Refused(error)) => format!("refused: {}", refusal(case, error)),
+        Err(Failed::Refused(error)) => format!("refused: {}", refusal(error)),
     }
 }
 
-/// Without the node's name, the list of operators and the advice, which the message also has.
-fn refusal(case: &Case, error: &OnnxError) -> String {
+/// Why a case's tensors are not what a proof is about, if they are not.
+fn outside(case: &Case) -> Option<&'static str> {
+    let mut tensors = case.inputs.iter().chain(&case.outputs);
     if case.inputs.is_empty() {
-        return "the model has no input".into();
+        return Some("the model has no input");
     }
-    if case.inputs.iter().any(|input| input.values.is_empty()) {
-        return "an input holds no element".into();
+    if case.inputs.iter().chain(&case.outputs).any(|tensor| tensor.values.is_empty()) {
+        return Some("a tensor without elements");
     }
+    let infinite = tensors.any(|tensor| tensor.values.iter().any(|v| !v.is_finite()));
+    infinite.then_some("numbers that are not finite")
+}
+
+/// Without the node's name, the list of operators and the advice, which the message also has.
+fn refusal(error: &OnnxError) -> String {
     match error {
         OnnxError::Unsupported { operator, reason, .. } if reason.is_empty() => {
             format!("operator {operator}")

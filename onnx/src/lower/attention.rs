@@ -45,6 +45,9 @@ impl Lowering<'_> {
             }
             return self.graph(id, &graph, &inputs).map(Some);
         }
+        if let Some(chosen) = self.control(id)? {
+            return Ok(Some(chosen));
+        }
         self.recurrent(id)
     }
 

@@ -34,6 +34,9 @@ use crate::{
 /// Most comparisons of one gather, scatter or top-k.
 const MAX_COMPARISONS: usize = 1 << 22;
 
+/// A constant tensor of integers: shape and elements.
+type Indices = (Vec<usize>, Vec<i64>);
+
 impl Lowering<'_> {
     /// Lowers an indexed operator, or returns nothing if the node is none.
     pub(super) fn indexed(&mut self, id: usize) -> Result<Option<NodeId>, OnnxError> {
@@ -106,12 +109,8 @@ impl Lowering<'_> {
         self.reshape(id, picked, shape)
     }
 
-    /// The integers of a constant input.
-    fn indices(
-        &self,
-        id: usize,
-        input: usize,
-    ) -> Result<Option<(Vec<usize>, Vec<i64>)>, OnnxError> {
+    /// The integers of a constant input, with its shape.
+    fn indices(&self, id: usize, input: usize) -> Result<Option<Indices>, OnnxError> {
         let Value::Const(t) = self.value(id, input)? else { return Ok(None) };
         let cast = t.cast_to::<i64>().map_err(invalid)?;
         let plain = cast.try_as_plain_ram().map_err(invalid)?;

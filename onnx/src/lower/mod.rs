@@ -3,6 +3,7 @@
 //! | file | operators |
 //! |---|---|
 //! | `attention` | attention, normalisations that tract holds as one operator |
+//! | `control` | choices between two graphs |
 //! | `indexed` | reads and writes at indices: gathers, scatters, one-hot, top-k, resizing |
 //! | `recurrent` | recurrent layers and scans, unrolled |
 //! | `linear` | convolutions (1-, 2- and 3-D, transposed), matrix products with constants |
@@ -12,6 +13,7 @@
 //! | `view` | everything that only moves elements |
 
 mod attention;
+mod control;
 mod elementwise;
 mod indexed;
 mod linear;

@@ -5,7 +5,7 @@ use veristar_model::{Coefficients, Conv2d, Op as ModelOp, Range, Table, TableId,
 use super::{
     emit::{Emitter, Target},
     scale::Shape,
-    thresholds::{is_odd, Line, Staircase, Step, FRACTION},
+    thresholds::{is_odd, Coarse, Line, Staircase, Step, FRACTION},
 };
 use crate::{
     error::OnnxError,
@@ -18,6 +18,15 @@ use crate::{
 const LONGEST: u64 = 1 << 18;
 /// Longest table of a sign.
 const SIGNS: i64 = 1 << 10;
+
+/// Steps whose results are at most one too low.
+struct Near {
+    coarse: Option<Coarse>,
+    /// One for each channel.
+    steps: Vec<Step>,
+    /// Arguments of the table after them.
+    domain: (i64, i64),
+}
 
 /// Where one channel's values lie.
 struct Layout {
@@ -47,28 +56,27 @@ impl Emitter<'_> {
         let count = if of.is_uniform() { 1 } else { extent };
         let stairs: Vec<Staircase<'_>> =
             (0..count).map(|channel| Staircase::new(of, channel, reach)).collect();
-        let (lo, hi) = stairs.iter().fold((i64::MAX, i64::MIN), |(lo, hi), one| {
-            let (first, last) = one.domain();
-            (lo.min(first), hi.max(last))
-        });
-        let entries = lo.abs_diff(hi) + 1;
-        if entries > LONGEST {
-            return Err(self.coarse(id));
-        }
         let target = self.target(id);
-        let exact: Option<Vec<Step>> = stairs.iter().map(|one| one.exactly(entries)).collect();
-        if let Some(steps) = exact {
-            let table = self.clamped(id, &target, (lo, hi), of, target.function.as_ref())?;
-            let op = unary(&steps, layout.inner, table);
-            self.finish(target.node, op, vec![sums]);
-            return Ok(());
+        if let Some(domain) = domain(&stairs, None) {
+            let exact = stairs.iter().map(|one| one.exactly(entries(domain)));
+            if let Some(steps) = exact.collect::<Option<Vec<Step>>>() {
+                let table = self.clamped(id, &target, domain, of, target.function.as_ref())?;
+                let op = unary(&steps, layout.inner, table);
+                self.finish(target.node, op, vec![sums]);
+                return Ok(());
+            }
         }
-        let steps: Option<Vec<Step>> = stairs.iter().map(|one| one.nearly(entries)).collect();
-        let steps = steps.ok_or_else(|| self.coarse(id))?;
-        self.corrected(id, of, sums, &stairs, &steps, (lo, hi), &layout, &target)
+        for coarse in [None, Coarse::of(&stairs)] {
+            let Some(domain) = domain(&stairs, coarse) else { continue };
+            let near = stairs.iter().map(|one| one.nearly(coarse, entries(domain)));
+            let Some(steps) = near.collect::<Option<Vec<Step>>>() else { continue };
+            let near = Near { coarse, steps, domain };
+            return self.corrected(id, of, sums, &stairs, &near, &layout, &target);
+        }
+        Err(self.too_coarse(id))
     }
 
-    fn coarse(&self, id: NodeId) -> OnnxError {
+    fn too_coarse(&self, id: NodeId) -> OnnxError {
         OnnxError::Unsupported {
             node: self.net.nodes[id].name.clone(),
             operator: self.net.nodes[id].operator.clone(),
@@ -121,19 +129,33 @@ impl Emitter<'_> {
         of: &Requantise,
         sums: TensorId,
         stairs: &[Staircase<'_>],
-        steps: &[Step],
-        (lo, hi): (i64, i64),
+        first: &Near,
         layout: &Layout,
         target: &Target,
     ) -> Result<(), OnnxError> {
         let name = self.net.nodes[id].name.clone();
         let shape = self.graph.tensors[sums].shape.clone();
+        let mut sum = sums;
+        if let Some(Coarse { drop, end }) = first.coarse {
+            let reach = self.graph.tensors[sums].range;
+            let (from, to) = ((reach.lo >> drop) - 1, (reach.hi >> drop) + 1);
+            let values = (from..=to).map(|v| v.clamp(-end, end)).collect();
+            let op = ModelOp::Unary {
+                multiplier: Coefficients::scalar(1),
+                offset: Coefficients::scalar(0),
+                shift: Coefficients::scalar(drop as i32),
+                table: self.integers("clamp", from, values),
+            };
+            let range = Range { lo: -end, hi: end };
+            sum = self.write(&format!("{name}.coarse"), op, vec![sums], shape.clone(), 0, range);
+        }
         let (least, most) = (i64::from(of.lo), i64::from(of.hi));
-        let first: Vec<i64> = (lo..=hi).map(|q| q.clamp(least, most - 1)).collect();
-        let table = self.integers("clamp", lo, first);
-        let op = unary(steps, layout.inner, table);
+        let (lo, hi) = first.domain;
+        let clamped = (lo..=hi).map(|q| q.clamp(least, most - 1)).collect();
+        let table = self.integers("clamp", lo, clamped);
+        let op = unary(&first.steps, layout.inner, table);
         let range = Range { lo: least, hi: most - 1 };
-        let near = self.write(&format!("{name}.near"), op, vec![sums], shape.clone(), 0, range);
+        let near = self.write(&format!("{name}.near"), op, vec![sum], shape.clone(), 0, range);
         let above = match stairs {
             [one] => {
                 let far = 1i64 << 30;
@@ -260,6 +282,17 @@ impl Emitter<'_> {
             table,
         }
     }
+}
+
+/// The table's arguments after steps for all channels, if it is not too long.
+fn domain(stairs: &[Staircase<'_>], coarse: Option<Coarse>) -> Option<(i64, i64)> {
+    let all = stairs.iter().map(|one| one.domain(coarse));
+    let domain = all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+    (entries(domain) <= LONGEST).then_some(domain)
+}
+
+fn entries((lo, hi): (i64, i64)) -> u64 {
+    lo.abs_diff(hi) + 1
 }
 
 fn unary(steps: &[Step], inner: usize, table: TableId) -> ModelOp {

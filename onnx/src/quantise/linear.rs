@@ -277,7 +277,11 @@ impl Emitter<'_> {
                 Ok(chosen) => {
                     let shifts = chosen.iter().map(|c| c.0).collect();
                     let bound = chosen.iter().fold(0f64, |m, c| m.max(c.1)) as i64;
-                    return Ok(integers(rows, ex, eq, shifts, bound));
+                    let q = integers(rows, ex, eq, shifts, bound);
+                    if worst >= ACCUMULATOR_LIMIT as f64 && vanished(rows, &q) {
+                        break;
+                    }
+                    return Ok(q);
                 }
                 Err(bound) => worst = bound,
             }
@@ -305,13 +309,18 @@ impl Emitter<'_> {
         for e in (top - 40..=top).rev() {
             let bounds: Vec<(f64, f64)> =
                 (0..rows.bias.len()).map(|c| rows.bound(c, ex, e, range)).collect();
-            worst = bounds.iter().fold(0f64, |m, b| m.max(b.0));
+            let bound = bounds.iter().fold(0f64, |m, b| m.max(b.0));
             let heaviest = bounds.iter().fold(0f64, |m, b| m.max(b.1));
-            if worst < ACCUMULATOR_LIMIT as f64
+            if bound < ACCUMULATOR_LIMIT as f64
                 && heaviest <= f64::from(1u32 << self.options.weight_bits)
             {
-                return Ok(integers(rows, ex, e, vec![0; rows.bias.len()], worst as i64));
+                let q = integers(rows, ex, e, vec![0; rows.bias.len()], bound as i64);
+                if worst >= ACCUMULATOR_LIMIT as f64 && vanished(rows, &q) {
+                    break;
+                }
+                return Ok(q);
             }
+            worst = bound;
         }
         Err(self.too_large(id, worst))
     }
@@ -359,6 +368,11 @@ fn integers(rows: &Rows<'_>, ex: i32, eq: i32, shifts: Vec<i32>, bound: i64) -> 
         bias.push((f64::from(rows.bias[c]) * 2f64.powi(eq + s)).round() as i32);
     }
     Quantised { weight, bias, eq, shifts, bound }
+}
+
+/// Whether the bound was kept only by rounding every weight to 0.
+fn vanished(rows: &Rows<'_>, q: &Quantised) -> bool {
+    q.weight.iter().all(|w| *w == 0) && rows.weight.iter().any(|w| *w != 0.0)
 }
 
 /// Per-channel values, or one if all are equal.

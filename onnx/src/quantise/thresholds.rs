@@ -5,7 +5,8 @@
 //! so that they agree everywhere if they do there.
 //!
 //! - *One step*: `rshift(m acc + o, s)`. Exact if the sums leave enough bits to `m`.
-//! - *Corrected*: one step that is at most one too low, `y0`; then `y0 + 1` where the sum has reached
+//! - *Corrected*: one step that is at most one too low, `y0` (after dropping bits and clamping, where sums reach far
+//!   beyond what the result can hold); then `y0 + 1` where the sum has reached
 //!   the threshold of `y0 + 1`. That threshold is a table of `y0`; or, with a scale for each channel, a line:
 //!   `a y0 + rshift(A y0 + B, 20) + odd(y0) e + b`, whose coefficients are the channel's.
 
@@ -30,6 +31,13 @@ pub struct Step {
     pub factor: i64,
     pub offset: i64,
     pub shift: u32,
+}
+
+/// `rshift(acc, drop)` within `+-end`, before a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coarse {
+    pub drop: u32,
+    pub end: i64,
 }
 
 /// Thresholds as a line of `y0`.
@@ -67,6 +75,30 @@ pub fn rshift(v: i64, shift: u32) -> i64 {
 impl Step {
     fn at(&self, acc: i64) -> i64 {
         rshift(self.factor * acc + self.offset, self.shift)
+    }
+}
+
+impl Coarse {
+    /// Whatever the sum, as it is.
+    const NONE: Self = Self { drop: 0, end: FAR };
+
+    fn at(&self, acc: i64) -> i64 {
+        rshift(acc, self.drop).clamp(-self.end, self.end)
+    }
+
+    /// Drops as many bits as an eighth of a step allows, and keeps what all staircases tell apart.
+    pub fn of(stairs: &[Staircase<'_>]) -> Option<Self> {
+        let largest = stairs.iter().map(Staircase::factor).fold(0.0, f64::max);
+        let drop = (1.0 / (4.0 * largest)).log2().floor();
+        if !(1.0..=f64::from(MAX_SHIFT)).contains(&drop) {
+            return None;
+        }
+        let drop = drop as u32;
+        let ends = stairs.iter().flat_map(|one| {
+            [one.thresholds.first(), one.thresholds.last()].map(|t| t.map_or(0, |t| t.abs()))
+        });
+        let end = ends.max().unwrap_or(0);
+        (end < FAR / 2).then_some(Self { drop, end: (end >> drop) + 4 })
     }
 }
 
@@ -120,9 +152,11 @@ impl<'a> Staircase<'a> {
     }
 
     /// Arguments of the table after a step: what sums in reach give, and one more on both sides.
-    pub fn domain(&self) -> (i64, i64) {
+    pub fn domain(&self, coarse: Option<Coarse>) -> (i64, i64) {
         let zero = i64::from(self.requantise.zero);
-        let at = |acc: i64| acc as f64 * self.factor();
+        let coarse = coarse.unwrap_or(Coarse::NONE);
+        let grid = f64::from(1u32 << coarse.drop);
+        let at = |acc: i64| coarse.at(acc) as f64 * grid * self.factor();
         let (lo, hi) = (at(self.reach.lo).floor() as i64, at(self.reach.hi).ceil() as i64);
         (lo + zero - 2, hi + zero + 2)
     }
@@ -134,13 +168,20 @@ impl<'a> Staircase<'a> {
 
     /// Steps of all shifts that the field and a table of `entries` leave, the finest first; `back` is
     /// how far below the real line they lie.
-    fn steps(&self, entries: u64, back: f64) -> impl Iterator<Item = Step> + '_ {
+    fn steps(
+        &self,
+        coarse: Coarse,
+        entries: u64,
+        back: f64,
+    ) -> impl Iterator<Item = Step> + '_ {
+        let dropped = f64::from(1u32 << coarse.drop);
         let bits = 64 - entries.leading_zeros();
         let most = TABLE_AND_SHIFT.saturating_sub(bits).min(MAX_SHIFT);
         let largest = self.reach.lo.abs().max(self.reach.hi.abs());
+        let largest = rshift(largest, coarse.drop).min(coarse.end) + 1;
         (0..=most).rev().filter_map(move |shift| {
             let grid = f64::from(1u32 << shift);
-            let factor = (self.factor() * grid).round() as i64;
+            let factor = (self.factor() * dropped * grid).round() as i64;
             let zero = f64::from(self.requantise.zero);
             let offset = ((zero - back) * grid).round() as i64;
             let product = factor.checked_mul(largest)?.checked_add(offset.abs())?;
@@ -152,7 +193,7 @@ impl<'a> Staircase<'a> {
     /// One step that gives exactly the staircase.
     pub fn exactly(&self, entries: u64) -> Option<Step> {
         let nudges = [0, -1, 1, -2, 2];
-        self.steps(entries, 0.0).take(3).find_map(|step| {
+        self.steps(Coarse::NONE, entries, 0.0).take(3).find_map(|step| {
             nudges.iter().map(|n| Step { offset: step.offset + n, ..step }).find(|step| {
                 self.each(|y, threshold| {
                     let short = threshold - 1;
@@ -164,12 +205,14 @@ impl<'a> Staircase<'a> {
     }
 
     /// One step that gives the staircase or one less.
-    pub fn nearly(&self, entries: u64) -> Option<Step> {
-        self.steps(entries, 0.25).take(3).find(|step| {
+    pub fn nearly(&self, coarse: Option<Coarse>, entries: u64) -> Option<Step> {
+        let coarse = coarse.unwrap_or(Coarse::NONE);
+        self.steps(coarse, entries, 0.25).take(3).find(|step| {
+            let at = |acc: i64| step.at(coarse.at(acc));
             self.each(|y, threshold| {
                 let short = threshold - 1;
-                (threshold > self.reach.hi || step.at(threshold.max(self.reach.lo)) >= y - 1)
-                    && (short < self.reach.lo || step.at(short.min(self.reach.hi)) < y)
+                (threshold > self.reach.hi || at(threshold.max(self.reach.lo)) >= y - 1)
+                    && (short < self.reach.lo || at(short.min(self.reach.hi)) < y)
             })
         })
     }
@@ -242,7 +285,7 @@ mod tests {
     }
 
     fn entries(stairs: &Staircase<'_>) -> u64 {
-        let (lo, hi) = stairs.domain();
+        let (lo, hi) = stairs.domain(None);
         (hi - lo + 1) as u64
     }
 
@@ -265,7 +308,7 @@ mod tests {
             let r = requantise(exponent.exp2(), zero);
             let end = 1i64 << bits;
             let stairs = Staircase::new(&r, 0, Range { lo: -end, hi: end });
-            let step = stairs.nearly(entries(&stairs)).expect("a step");
+            let step = stairs.nearly(None, entries(&stairs)).expect("a step");
             let (line, missed) = stairs.line();
             prop_assert_eq!(missed, 0);
             for sum in sums {
@@ -280,12 +323,28 @@ mod tests {
         for exponent in -12..0 {
             let r = requantise(2f32.powi(exponent), 3);
             let stairs = Staircase::new(&r, 0, Range { lo: -40_000, hi: 40_000 });
-            let step = stairs.nearly(entries(&stairs)).expect("a step");
+            let step = stairs.nearly(None, entries(&stairs)).expect("a step");
             let (line, missed) = stairs.line();
             assert_eq!(missed, 0, "2^{exponent}");
             for acc in (-40_000..=40_000).step_by(7).chain([-1536, -512, 512, 1536, 2560]) {
                 assert_eq!(corrected(&stairs, step, &line, acc), stairs.value(acc));
             }
+        }
+    }
+
+    #[test]
+    fn far_sums_are_coarsened_first() {
+        let r = requantise(0.000_931, -128);
+        let stairs = Staircase::new(&r, 0, Range { lo: -9_000_000, hi: 9_000_000 });
+        assert!(stairs.nearly(None, entries(&stairs)).is_none());
+        let coarse = Coarse::of(std::slice::from_ref(&stairs)).expect("small steps");
+        let (lo, hi) = stairs.domain(Some(coarse));
+        let step = stairs.nearly(Some(coarse), (hi - lo + 1) as u64).expect("a step");
+        let (line, missed) = stairs.line();
+        assert_eq!(missed, 0);
+        for acc in (-9_000_000..=9_000_000).step_by(101) {
+            let y0 = step.at(coarse.at(acc)).clamp(-128, 126);
+            assert_eq!(y0 + i64::from(acc >= line.at(y0, -128)), stairs.value(acc), "{acc}");
         }
     }
 

@@ -12,9 +12,9 @@ use crate::net::{Binary, Constants, Net, NodeId, Op, Reduce, ReduceKind, View};
 /// which other nodes use too, and not one of its own for every grid.
 pub fn squares(net: &mut Net) {
     let readers = net.consumers();
-    for id in 0..net.nodes.len() {
+    for (id, readers) in readers.iter().enumerate() {
         let node = &net.nodes[id];
-        let summed = readers[id].iter().any(|r| matches!(net.nodes[*r].op, Op::Reduce(_)));
+        let summed = readers.iter().any(|r| matches!(net.nodes[*r].op, Op::Reduce(_)));
         let square = matches!(&node.op, Op::Function(f) if f.is_square());
         if summed && square && node.dtype.is_float() {
             let x = node.inputs[0];

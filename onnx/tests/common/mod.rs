@@ -14,7 +14,8 @@ pub struct Build {
     pub graph: pb::GraphProto,
 }
 
-fn value_info(name: &str, dims: &[i64], elem: i32) -> pb::ValueInfoProto {
+/// A tensor's name, shape (0 stands for a free dimension) and element type.
+pub fn value_info(name: &str, dims: &[i64], elem: i32) -> pb::ValueInfoProto {
     use pb::tensor_shape_proto::{dimension::Value, Dimension};
     let dim = dims
         .iter()
@@ -34,6 +35,16 @@ fn value_info(name: &str, dims: &[i64], elem: i32) -> pb::ValueInfoProto {
             value: Some(pb::type_proto::Value::TensorType(tensor)),
             ..Default::default()
         }),
+        ..Default::default()
+    }
+}
+
+/// A graph inside a node.
+pub fn graph_attribute(name: &str, graph: pb::GraphProto) -> pb::AttributeProto {
+    pb::AttributeProto {
+        name: name.into(),
+        r#type: pb::attribute_proto::AttributeType::Graph as i32,
+        g: Some(graph),
         ..Default::default()
     }
 }

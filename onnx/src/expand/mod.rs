@@ -1,0 +1,338 @@
+//! Operators written as others before tract reads them: what tract does not have, or computes wrongly.
+//!
+//! | operator | becomes |
+//! |---|---|
+//! | `Swish` with a factor | `x sigmoid(alpha x)` |
+//! | `Celu` | `alpha elu(x / alpha)` |
+//! | `SwiGLU` | `swish(a) b` |
+//! | `BitShift` | a product with a power of two, rounded down |
+//! | `CausalConvWithState` | a depthwise convolution after the state, and the end of what it reads |
+//! | `LpPool` | `(n mean abs(x)^p)^(1/p)` over windows of `n` |
+//! | `Attention` with a soft cap, windows, padding keys, scores as an output, a causal mask with past keys | `attention` |
+//! | `Pad` with its value as a list of one | with a scalar |
+
+mod attention;
+
+use std::collections::{HashMap, HashSet};
+
+use tract_onnx::pb::{
+    attribute_proto::AttributeType, tensor_proto::DataType,
+    tensor_shape_proto::dimension::Value as Dim, type_proto::Value, AttributeProto, GraphProto,
+    NodeProto, TensorProto, ValueInfoProto,
+};
+
+/// Rewrites every such node, also inside other nodes' graphs.
+pub fn expand(graph: &mut GraphProto) {
+    let (truth, widths, shapes) = (truth_values(graph), widths(graph), shapes(graph));
+    let mut writer = Writer { truth, widths, shapes, ..Writer::default() };
+    for mut node in std::mem::take(&mut graph.node) {
+        for inner in node.attribute.iter_mut().filter_map(|a| a.g.as_mut()) {
+            expand(inner);
+        }
+        writer.base = node.output.first().cloned().unwrap_or_default();
+        writer.count = 0;
+        if !writer.written(&node) {
+            writer.nodes.push(node);
+        }
+    }
+    graph.node = writer.nodes;
+    graph.initializer.extend(writer.constants);
+}
+
+/// Nodes and constants that take a node's place.
+#[derive(Default)]
+struct Writer {
+    nodes: Vec<NodeProto>,
+    constants: Vec<TensorProto>,
+    /// The output of the node at hand: the beginning of new names.
+    base: String,
+    count: usize,
+    /// Tensors known to hold truth values.
+    truth: HashSet<String>,
+    /// Bits of the model's inputs of integers.
+    widths: HashMap<String, f32>,
+    /// Shapes of the model's inputs and constants.
+    shapes: HashMap<String, Vec<i64>>,
+}
+
+fn shapes(graph: &GraphProto) -> HashMap<String, Vec<i64>> {
+    let declared = graph.input.iter().filter_map(|info| {
+        let Value::TensorType(tensor) = info.r#type.as_ref()?.value.as_ref()?;
+        let dims = tensor.shape.as_ref()?.dim.iter().map(|d| match d.value {
+            Some(Dim::DimValue(n)) => Some(n),
+            _ => None,
+        });
+        Some((info.name.clone(), dims.collect::<Option<_>>()?))
+    });
+    let constants = graph.initializer.iter().map(|t| (t.name.clone(), t.dims.clone()));
+    declared.chain(constants).collect()
+}
+
+fn widths(graph: &GraphProto) -> HashMap<String, f32> {
+    let width = |info: &ValueInfoProto| {
+        let Value::TensorType(tensor) = info.r#type.as_ref()?.value.as_ref()?;
+        let bits = match DataType::try_from(tensor.elem_type).ok()? {
+            DataType::Int8 | DataType::Uint8 => 8.0,
+            DataType::Int16 | DataType::Uint16 => 16.0,
+            DataType::Int32 | DataType::Uint32 => 32.0,
+            DataType::Int64 | DataType::Uint64 => 64.0,
+            _ => return None,
+        };
+        Some((info.name.clone(), bits))
+    };
+    graph.input.iter().chain(&graph.value_info).filter_map(width).collect()
+}
+
+/// Names of tensors that are declared as truth values, or computed as such.
+fn truth_values(graph: &GraphProto) -> HashSet<String> {
+    let truth = DataType::Bool as i32;
+    let declared = graph.input.iter().chain(&graph.value_info).filter(|info| {
+        matches!(info.r#type.as_ref().and_then(|t| t.value.as_ref()),
+            Some(Value::TensorType(t)) if t.elem_type == truth)
+    });
+    let constants = graph.initializer.iter().filter(|t| t.data_type == truth).map(|t| &t.name);
+    let computed = graph.node.iter().filter(|node| match node.op_type.as_str() {
+        "And" | "Or" | "Xor" | "Not" | "Equal" | "Less" | "LessOrEqual" | "Greater"
+        | "GreaterOrEqual" => true,
+        "Cast" => node.attribute.iter().any(|a| a.name == "to" && a.i == i64::from(truth)),
+        _ => false,
+    });
+    let computed = computed.flat_map(|node| &node.output);
+    declared.map(|info| &info.name).chain(constants).chain(computed).cloned().collect()
+}
+
+impl Writer {
+    /// Whether the node was written as others.
+    fn written(&mut self, node: &NodeProto) -> bool {
+        let own = matches!(node.domain.as_str(), "" | "ai.onnx");
+        if node.op_type == "Attention" && own {
+            let truth = node.input.get(3).is_some_and(|mask| self.truth.contains(mask));
+            let needed = attention::is_needed(node, truth);
+            if needed {
+                self.attention(node, truth);
+            }
+            return needed;
+        }
+        if node.op_type == "CausalConvWithState" && own {
+            return self.causal_conv(node).is_some();
+        }
+        let [y] = node.output.as_slice() else { return false };
+        match (node.op_type.as_str(), node.input.as_slice()) {
+            ("Swish", [x]) if own && float(node, "alpha", 1.0) != 1.0 => {
+                self.swish(x, float(node, "alpha", 1.0), y.clone());
+            }
+            ("Celu", [x]) if own && float(node, "alpha", 1.0) != 1.0 => {
+                let alpha = float(node, "alpha", 1.0);
+                let [of, back] = [self.scalar(1.0 / alpha), self.scalar(alpha)];
+                let scaled = self.node("Mul", &[x, &of]);
+                let elu = self.node("Elu", &[&scaled]);
+                self.node_as("Mul", &[&elu, &back], y.clone());
+            }
+            ("SwiGLU", [a, b]) if own => {
+                let gate = self.name();
+                self.swish(a, float(node, "alpha", 1.0), gate.clone());
+                self.node_as("Mul", &[&gate, b], y.clone());
+            }
+            ("LpPool", [x]) if own => self.lp_pool(node, x, y),
+            ("BitShift", [a, b]) if own && self.widths.contains_key(a) => self.shift(node, a, b, y),
+            ("Pad", [_, _, value, ..]) if own && !value.is_empty() => {
+                let shape = self.integers(&[]);
+                let scalar = self.node("Reshape", &[value, &shape]);
+                let mut pad = node.clone();
+                pad.input[2] = scalar;
+                self.nodes.push(pad);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn swish(&mut self, x: &str, alpha: f32, y: String) {
+        let mut scaled = x.to_string();
+        if alpha != 1.0 {
+            let alpha = self.scalar(alpha);
+            scaled = self.node("Mul", &[x, &alpha]);
+        }
+        let gate = self.node("Sigmoid", &[&scaled]);
+        self.node_as("Mul", &[x, &gate], y);
+    }
+
+    /// Nothing if the number of channels is not known.
+    fn causal_conv(&mut self, node: &NodeProto) -> Option<()> {
+        let input = |k: usize| node.input.get(k).filter(|name| !name.is_empty());
+        let (x, weight) = (input(0)?, input(1)?);
+        let channels = *self.shapes.get(weight)?.first()?;
+        let gated = match node.attribute.iter().find(|a| a.name == "activation") {
+            None => false,
+            Some(a) => match &a.s[..] {
+                b"none" | b"" => false,
+                b"silu" | b"swish" => true,
+                _ => return None,
+            },
+        };
+        let taps = self.extent(weight, 2);
+        let one = self.integers(&[1]);
+        let state = self.node("Sub", &[&taps, &one]);
+        let all = match input(3) {
+            Some(past) => {
+                let all = self.node("Concat", &[past, x]);
+                self.integer("axis", 2);
+                all
+            }
+            None => {
+                let [before, after] = [2, 3].map(|n| self.integers(&vec![0; n]));
+                let pads = self.node("Concat", &[&before, &state, &after]);
+                self.integer("axis", 0);
+                self.node("Pad", &[x, &pads])
+            }
+        };
+        let operands: Vec<&str> = [Some(all.as_str()), Some(weight), input(2).map(String::as_str)]
+            .into_iter()
+            .flatten()
+            .collect();
+        let y = self.node("Conv", &operands);
+        self.integer("group", channels);
+        if let Some(to) = node.output.first().filter(|to| !to.is_empty()) {
+            match gated {
+                true => self.swish(&y, 1.0, to.clone()),
+                false => self.node_as("Identity", &[&y], to.clone()),
+            }
+        }
+        if let Some(to) = node.output.get(1).filter(|to| !to.is_empty()) {
+            let (end, axis) = (self.extent(&all, 2), self.integers(&[2]));
+            let start = self.node("Sub", &[&end, &state]);
+            self.node_as("Slice", &[&all, &start, &end, &axis], to.clone());
+        }
+        Some(())
+    }
+
+    /// A tensor's extent along an axis, as a list of one.
+    fn extent(&mut self, x: &str, axis: i64) -> String {
+        let extent = self.node("Shape", &[x]);
+        self.integer("start", axis);
+        self.integer("end", axis + 1);
+        extent
+    }
+
+    /// A shift by fewer bits than the type has is a product; by more, it leaves 0, or -1 of what is
+    /// negative and goes to the right. What the type does not hold is refused when tract wraps it.
+    fn shift(&mut self, node: &NodeProto, a: &str, b: &str, y: &str) {
+        let left = node.attribute.iter().any(|a| a.name == "direction" && a.s == b"LEFT"[..]);
+        let width = self.widths.get(a).copied().unwrap_or_default();
+        let cast = |writer: &mut Self, x: &str| {
+            let x = writer.node("Cast", &[x]);
+            writer.integer("to", (DataType::Float as i32).into());
+            x
+        };
+        let (x, n) = (cast(self, a), cast(self, b));
+        let [zero, width, two, minus] = [0.0, width, 2.0, -1.0].map(|v| self.scalar(v));
+        let (low, high) =
+            (self.node("GreaterOrEqual", &[&n, &zero]), self.node("Less", &[&n, &width]));
+        let within = self.node("And", &[&low, &high]);
+        let n = match left {
+            true => n,
+            false => self.node("Mul", &[&n, &minus]),
+        };
+        let power = self.node("Pow", &[&two, &n]);
+        let factor = self.node("Where", &[&within, &power, &zero]);
+        let product = self.node("Mul", &[&x, &factor]);
+        let mut shifted = self.node("Floor", &[&product]);
+        if !left {
+            let negative = self.node("Less", &[&x, &zero]);
+            let sign = self.node("Where", &[&negative, &minus, &zero]);
+            shifted = self.node("Where", &[&within, &shifted, &sign]);
+        }
+        self.node_as("CastLike", &[&shifted, a], y.to_string());
+    }
+
+    fn lp_pool(&mut self, node: &NodeProto, x: &str, y: &str) {
+        let p = node.attribute.iter().find(|a| a.name == "p").map_or(2, |a| a.i) as f32;
+        let kernel = node.attribute.iter().find(|a| a.name == "kernel_shape");
+        let count = kernel.map_or(1, |a| a.ints.iter().product()) as f32;
+        let absolute = self.node("Abs", &[x]);
+        let [power, root, count] = [p, 1.0 / p, count].map(|v| self.scalar(v));
+        let powers = self.node("Pow", &[&absolute, &power]);
+        let mean = self.node("AveragePool", &[&powers]);
+        if let Some(pool) = self.nodes.last_mut() {
+            pool.attribute = node.attribute.iter().filter(|a| a.name != "p").cloned().collect();
+        }
+        self.integer("count_include_pad", 1);
+        let sum = self.node("Mul", &[&mean, &count]);
+        self.node_as("Pow", &[&sum, &root], y.to_string());
+    }
+
+    fn name(&mut self) -> String {
+        self.count += 1;
+        format!("{}.part{}", self.base, self.count)
+    }
+
+    fn node(&mut self, operator: &str, inputs: &[&str]) -> String {
+        let name = self.name();
+        self.node_as(operator, inputs, name.clone());
+        name
+    }
+
+    fn node_as(&mut self, operator: &str, inputs: &[&str], output: String) {
+        self.nodes.push(NodeProto {
+            name: output.clone(),
+            op_type: operator.into(),
+            input: inputs.iter().map(ToString::to_string).collect(),
+            output: vec![output],
+            ..NodeProto::default()
+        });
+    }
+
+    /// Gives the last node an attribute.
+    fn integer(&mut self, name: &str, value: i64) {
+        self.attribute(AttributeProto {
+            name: name.into(),
+            r#type: AttributeType::Int as i32,
+            i: value,
+            ..AttributeProto::default()
+        });
+    }
+
+    /// Gives the last node an attribute.
+    fn list(&mut self, name: &str, values: &[i64]) {
+        self.attribute(AttributeProto {
+            name: name.into(),
+            r#type: AttributeType::Ints as i32,
+            ints: values.to_vec(),
+            ..AttributeProto::default()
+        });
+    }
+
+    fn attribute(&mut self, attribute: AttributeProto) {
+        if let Some(node) = self.nodes.last_mut() {
+            node.attribute.push(attribute);
+        }
+    }
+
+    fn scalar(&mut self, value: f32) -> String {
+        let name = self.name();
+        self.constants.push(TensorProto {
+            name: name.clone(),
+            data_type: DataType::Float as i32,
+            float_data: vec![value],
+            ..TensorProto::default()
+        });
+        name
+    }
+
+    /// A list of integers.
+    fn integers(&mut self, values: &[i64]) -> String {
+        let name = self.name();
+        self.constants.push(TensorProto {
+            name: name.clone(),
+            dims: vec![values.len() as i64],
+            data_type: DataType::Int64 as i32,
+            int64_data: values.to_vec(),
+            ..TensorProto::default()
+        });
+        name
+    }
+}
+
+fn float(node: &NodeProto, name: &str, default: f32) -> f32 {
+    node.attribute.iter().find(|a| a.name == name).map_or(default, |a| a.f)
+}
