@@ -162,8 +162,8 @@ fn settle_channels(net: &mut Net, attached: &mut Attached, spans: &[Option<Span>
     let rows = weight.chunks(terms).zip(bias.iter()).enumerate();
     let constant: Vec<Option<i32>> = rows.map(|(c, (row, bias))| result(c, row, *bias)).collect();
     let varying = requantise.scale.iter().zip(&constant).filter(|(_, c)| c.is_none());
-    let scale = varying.map(|(s, _)| *s).fold(f32::INFINITY, f32::min);
-    if !scale.is_finite() || scale > 1.0 || requantise.scale.len() != constant.len() {
+    let scale = varying.map(|(s, _)| *s).fold(0.0, f32::max);
+    if scale <= 0.0 || scale > 1.0 || requantise.scale.len() != constant.len() {
         return;
     }
     let mut scales = requantise.scale.to_vec();

@@ -5,7 +5,7 @@ use veristar_model::{Coefficients, Conv2d, Op as ModelOp, Range, Table, TableId,
 use super::{
     emit::{Emitter, Target},
     scale::Shape,
-    thresholds::{is_odd, Coarse, Line, Staircase, Step, FRACTION},
+    thresholds::{domain, entries, is_odd, Coarse, Line, Near, Staircase, Step, FRACTION},
 };
 use crate::{
     error::OnnxError,
@@ -14,19 +14,8 @@ use crate::{
     requantise::Requantise,
 };
 
-/// Longest table after a step.
-const LONGEST: u64 = 1 << 18;
 /// Longest table of a sign.
 const SIGNS: i64 = 1 << 10;
-
-/// Steps whose results are at most one too low.
-struct Near {
-    coarse: Option<Coarse>,
-    /// One for each channel.
-    steps: Vec<Step>,
-    /// Arguments of the table after them.
-    domain: (i64, i64),
-}
 
 /// Where one channel's values lie.
 struct Layout {
@@ -66,14 +55,8 @@ impl Emitter<'_> {
                 return Ok(());
             }
         }
-        for coarse in [None, Coarse::of(&stairs)] {
-            let Some(domain) = domain(&stairs, coarse) else { continue };
-            let near = stairs.iter().map(|one| one.nearly(coarse, entries(domain)));
-            let Some(steps) = near.collect::<Option<Vec<Step>>>() else { continue };
-            let near = Near { coarse, steps, domain };
-            return self.corrected(id, of, sums, &stairs, &near, &layout, &target);
-        }
-        Err(self.too_coarse(id))
+        let near = Near::of(&stairs).ok_or_else(|| self.too_coarse(id))?;
+        self.corrected(id, of, sums, &stairs, &near, &layout, &target)
     }
 
     fn too_coarse(&self, id: NodeId) -> OnnxError {
@@ -282,17 +265,6 @@ impl Emitter<'_> {
             table,
         }
     }
-}
-
-/// The table's arguments after steps for all channels, if it is not too long.
-fn domain(stairs: &[Staircase<'_>], coarse: Option<Coarse>) -> Option<(i64, i64)> {
-    let all = stairs.iter().map(|one| one.domain(coarse));
-    let domain = all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
-    (entries(domain) <= LONGEST).then_some(domain)
-}
-
-fn entries((lo, hi): (i64, i64)) -> u64 {
-    lo.abs_diff(hi) + 1
 }
 
 fn unary(steps: &[Step], inner: usize, table: TableId) -> ModelOp {

@@ -109,8 +109,13 @@ pub fn scales(
         if is_exponential(net, readers, id) && seen[id].hi <= NEGLIGIBLE {
             // Below, the exponential is 0 on any grid: no reason to make the grid coarser.
             max_abs = max_abs.min(f64::from(NEGLIGIBLE));
-        } else if let Some(floor) = floor[id] {
-            max_abs = max_abs.max(-floor);
+        } else if let Some(own) = floor[id] {
+            max_abs = max_abs.max(-own);
+            if let Op::Binary(Binary::Add | Binary::Sub) = node.op {
+                // A mask that several sums share is as low as the largest of them needs.
+                let low = |x: &NodeId| floor[*x].map_or(seen[*x].max_abs(), |low| -low);
+                max_abs = max_abs.max(node.inputs.iter().map(low).sum::<f64>() / MASKED_REACH);
+            }
         }
         let mut e = exponent(max_abs, bits);
         let mut room = bits;
@@ -181,6 +186,9 @@ fn whole_bits(dtype: DatumType, max_abs: f64) -> Option<u32> {
 
 /// `exp(-16)` is less than half a step of any result here.
 const NEGLIGIBLE: f32 = 16.0;
+/// Tables after sums with masks reach this many times their tensors' range, a little less than
+/// [`super::table`] makes them.
+const MASKED_REACH: f64 = 3.9;
 /// How far below everything else minus infinity has to be.
 const DEPTH: f64 = 12.0;
 
