@@ -7,6 +7,7 @@
 //! | `SwiGLU` | `swish(a) b` |
 //! | `BitShift` | a product with a power of two, rounded down |
 //! | `CausalConvWithState` | a depthwise convolution after the state, and the end of what it reads |
+//! | `LSTM` without first states | with zeros: tract has them for one sequence only |
 //! | `LpPool` | `(n mean abs(x)^p)^(1/p)` over windows of `n` |
 //! | `Attention` with a soft cap, windows, padding keys, scores as an output, a causal mask with past keys | `attention` |
 //! | `Pad` with its value as a list of one | with a scalar |
@@ -29,7 +30,8 @@ pub fn expand(graph: &mut GraphProto) {
         for inner in node.attribute.iter_mut().filter_map(|a| a.g.as_mut()) {
             expand(inner);
         }
-        writer.base = node.output.first().cloned().unwrap_or_default();
+        let written = node.output.iter().find(|output| !output.is_empty());
+        writer.base = written.cloned().unwrap_or_default();
         writer.count = 0;
         if !writer.written(&node) {
             writer.nodes.push(node);
@@ -113,6 +115,9 @@ impl Writer {
             }
             return needed;
         }
+        if node.op_type == "LSTM" && own {
+            return self.lstm_states(node);
+        }
         if node.op_type == "CausalConvWithState" && own {
             return self.causal_conv(node).is_some();
         }
@@ -155,6 +160,38 @@ impl Writer {
         }
         let gate = self.node("Sigmoid", &[&scaled]);
         self.node_as("Mul", &[x, &gate], y);
+    }
+
+    /// Gives an LSTM that has no first states zeros; whether it did.
+    fn lstm_states(&mut self, node: &NodeProto) -> bool {
+        let given = |k: usize| node.input.get(k).is_some_and(|name| !name.is_empty());
+        let number = |name: &str| node.attribute.iter().find(|a| a.name == name).map(|a| a.i);
+        let (Some(hidden), Some(x)) = (number("hidden_size"), node.input.first()) else {
+            return false;
+        };
+        if given(5) || given(6) {
+            return false;
+        }
+        let both =
+            node.attribute.iter().any(|a| a.name == "direction" && a.s == b"bidirectional"[..]);
+        let batch_first = number("layout") == Some(1);
+        let batch = self.extent(x, i64::from(!batch_first));
+        let directions = self.integers(&[1 + i64::from(both)]);
+        let hidden = self.integers(&[hidden]);
+        let sizes = match batch_first {
+            true => [&batch, &directions, &hidden],
+            false => [&directions, &batch, &hidden],
+        };
+        let shape = self.node("Concat", &sizes.map(String::as_str));
+        self.integer("axis", 0);
+        let zero = self.scalar(0.0);
+        let zeros = self.node("Expand", &[&zero, &shape]);
+        let mut lstm = node.clone();
+        lstm.input.resize(lstm.input.len().max(7), String::new());
+        lstm.input[5].clone_from(&zeros);
+        lstm.input[6] = zeros;
+        self.nodes.push(lstm);
+        true
     }
 
     /// Nothing if the number of channels is not known.
