@@ -239,12 +239,12 @@ impl Challenges {
             // Schwartz-Zippel: a polynomial of total degree d, not zero, is zero at a random
             // point of K^2 with probability at most d / |K|.
             identity: sizes.degree_in_t_r,
-            // Denominators have total degree 3 in (alpha, z), so the common numerator of E fractions
-            // has degree 3 (E - 1); if the multisets differ it is not zero, because distinct tuples
+            // Denominators have total degree 4 in (alpha, z), so the common numerator of E fractions
+            // has degree 4 (E - 1); if the multisets differ it is not zero, because distinct tuples
             // are distinct polynomials in alpha and no multiplicity reaches p. A denominator
             // that is 0 would free its row: E more values of z. Colliding tuples are zeros of the
             // numerator, so they are counted (eprint 2022/1530, section 3).
-            lookups: sizes.lookups.saturating_mul(4),
+            lookups: sizes.lookups.saturating_mul(5),
             // lookup sum + beta * (linear identity) = 0 with the second not 0: one beta.
             joining: 1,
             // Powers of one challenge, one violated constraint.
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn one_round_adds_its_sources() {
-        // 4 * lookups = 2^28 alone; the total counts beta too and is not rounded up.
+        // 5 * lookups = 2^28.3 alone; the total counts beta too and is not rounded up.
         let sizes = Sizes { lookups: 1 << 26, ..TYPICAL };
         let parameters = Parameters { queries: 100, ..FAST };
         assert_eq!(account(&parameters, &sizes).conjectured.total, 95);

@@ -18,7 +18,7 @@ pub struct Challenges {
     /// Where fractions are summed.
     pub z: QM31,
     /// Powers of `alpha`.
-    pub alpha: [QM31; 4],
+    pub alpha: [QM31; 5],
     /// Joins the linear identity to the lookup sum.
     pub beta: QM31,
 }
@@ -31,7 +31,7 @@ impl Challenges {
     /// No challenges: for looking at shapes only.
     pub fn none() -> Self {
         let zero = QM31::zero();
-        Self { t: Vec::new(), r: Vec::new(), z: zero, alpha: [zero; 4], beta: zero }
+        Self { t: Vec::new(), r: Vec::new(), z: zero, alpha: [zero; 5], beta: zero }
     }
 
     /// Draws `t` and `r`: after the values are committed.
@@ -48,7 +48,7 @@ impl Challenges {
         self.z = channel.draw_secure_felt();
         let alpha = channel.draw_secure_felt();
         let square = alpha * alpha;
-        self.alpha = [QM31::one(), alpha, square, square * alpha];
+        self.alpha = [QM31::one(), alpha, square, square * alpha, square * square];
         self.beta = channel.draw_secure_felt();
     }
 

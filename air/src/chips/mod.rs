@@ -4,22 +4,28 @@
 //! row handles, so that tables of very different lengths can share one height.
 
 mod binary;
+mod features;
 mod field;
 mod horner;
 mod input;
 mod maximum;
+mod nodes;
 mod parameters;
 mod table;
+mod tree;
 mod unary;
 mod weights;
 
 pub use binary::Binary;
+pub use features::Features;
 pub use field::Field;
 pub use horner::Horner;
 pub use input::Input;
 pub use maximum::Maximum;
+pub use nodes::Nodes;
 pub use parameters::Parameters;
 pub use table::Table;
+pub use tree::{Tree, TreeLane};
 pub use unary::Unary;
 pub use weights::Weights;
 
@@ -85,6 +91,12 @@ pub enum Chip {
     Maximum(Maximum),
     /// See [`Table`].
     Table(Table),
+    /// See [`Tree`].
+    Tree(Tree),
+    /// See [`Nodes`].
+    Nodes(Nodes),
+    /// See [`Features`].
+    Features(Features),
 }
 
 macro_rules! each {
@@ -99,6 +111,9 @@ macro_rules! each {
             Chip::Binary($chip) => $body,
             Chip::Maximum($chip) => $body,
             Chip::Table($chip) => $body,
+            Chip::Tree($chip) => $body,
+            Chip::Nodes($chip) => $body,
+            Chip::Features($chip) => $body,
         }
     };
 }
@@ -126,6 +141,9 @@ impl Chip {
             Chip::Binary(_) => "binary",
             Chip::Maximum(_) => "maximum",
             Chip::Table(_) => "table",
+            Chip::Tree(_) => "tree",
+            Chip::Nodes(_) => "nodes",
+            Chip::Features(_) => "features",
         }
     }
 
@@ -141,6 +159,9 @@ impl Chip {
             Chip::Binary(c) => c.width,
             Chip::Maximum(c) => c.width,
             Chip::Table(c) => c.width,
+            Chip::Tree(c) => c.width,
+            Chip::Nodes(c) => c.width,
+            Chip::Features(c) => c.width,
         }
     }
 }
