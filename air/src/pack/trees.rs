@@ -6,6 +6,9 @@ use crate::lower::trees::{Forest, Path};
 use crate::program::ZERO;
 use alloc::{vec, vec::Vec};
 
+/// Values columns that every table has at least, so that there is room to hide its total.
+const MASKED: usize = 4;
+
 /// The three chips, if there are trees.
 pub(super) fn candidates(forest: &Forest) -> Vec<Candidate> {
     // A path's decisions, and a row for each further value.
@@ -22,12 +25,12 @@ pub(super) fn candidates(forest: &Forest) -> Vec<Candidate> {
         },
         Candidate {
             make: |width| Chip::Nodes(Nodes { width }),
-            widths: 1..=WIDEST,
+            widths: MASKED..=WIDEST,
             lengths: lengths(core::iter::once(forest.records.len())),
         },
         Candidate {
             make: |width| Chip::Features(Features { width }),
-            widths: 1..=WIDEST,
+            widths: MASKED / 2..=WIDEST,
             lengths: lengths(forest.groups.iter().map(Vec::len)),
         },
     ];
