@@ -123,8 +123,10 @@ fn credit_ensembles_give_the_librarys_scores() {
         let case = load(&folder(), name, calibration, 12);
         let (float, error) = (case.float_error(), case.error());
         println!("{name}: largest error {error:.2e}, of floats {float:.1e}");
-        // onnxruntime sums in another order.
-        assert!(float < 2e-4, "{name}: {float}");
+        // onnxruntime sums in another order, and finds a machine's probabilities by an iteration that
+        // it stops early.
+        let stated = if name == "svc_probability" { 3e-3 } else { 2e-4 };
+        assert!(float < stated, "{name}: {float}");
         assert!(error < bound, "{name}: {error}");
         let witness_input = quantise_inputs(&case.graph, &[case.rows[1].clone()]);
         let prepared = case.prepared(Preset::Fast);
@@ -155,8 +157,10 @@ fn classical_models_give_the_runtimes_scores() {
         let case = load(&folder(), name, None, 12);
         let (float, error) = (case.float_error(), case.error());
         println!("{name}: largest error {error:.2e}, of floats {float:.1e}");
-        // onnxruntime sums in another order.
-        assert!(float < 2e-4, "{name}: {float}");
+        // onnxruntime sums in another order, and finds a machine's probabilities by an iteration that
+        // it stops early.
+        let stated = if name == "svc_probability" { 3e-3 } else { 2e-4 };
+        assert!(float < stated, "{name}: {float}");
         assert!(error < bound, "{name}: {error}");
         proves(&case, Preset::Fast, 1);
     }

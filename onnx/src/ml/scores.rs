@@ -67,10 +67,8 @@ impl Rewriter {
                     [first] => (*first, 0),
                     [] => (0, 1),
                 };
-                let regular = list.iter().zip(0i64..);
-                let regular = regular
-                    .map(|(label, i)| first.wrapping_add(step.wrapping_mul(i)) == *label)
-                    .all(|equal| equal);
+                let at = |i: i64| first.wrapping_add(step.wrapping_mul(i));
+                let regular = list.iter().zip(0i64..).all(|(label, i)| at(i) == *label);
                 if !regular {
                     self.notes.push(format!(
                         "a label is given as the class's position in {list:?}, from 0"
