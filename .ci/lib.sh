@@ -40,6 +40,26 @@ END
     "${pip[@]}" || fail "pip cannot install $requirements"
 }
 
+# Sets CAIRO to a directory with a Cairo core library (out/) and a test runner (cairotest), made once from the
+# package registries by the recipe in CAIRO_TOOLCHAIN. Fails if there is no recipe, ends the step if it does
+# not work.
+find_cairo() {
+    local recipe="${CAIRO_TOOLCHAIN:-../shared/cairo-toolchain}"
+    CAIRO="${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/veristar/cairo"
+    [ -x "$CAIRO/cairotest" ] && [ -d "$CAIRO/out" ] && return
+    [ -f "$recipe/mk_corelib.py" ] || return 1
+    mkdir -p "$CAIRO/sdist" "$CAIRO/src" || fail "cannot write $CAIRO"
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
+        cairo-lang==0.14.0.1 -d "$CAIRO/sdist" || fail "pip cannot download cairo-lang"
+    python3 "$recipe/mk_corelib.py" "$CAIRO"/sdist/*.zip "$recipe/overlay" "$CAIRO/out" ||
+        fail "no core library from cairo-lang"
+    cp -r "$recipe/cairotest/." "$CAIRO/src" && chmod -R u+w "$CAIRO/src"
+    # Out of the clone: its toolchain and flags are not for this.
+    (cd "$CAIRO/src" && CARGO_TARGET_DIR="$CAIRO/target" cargo build --release --locked) ||
+        fail "the Cairo test runner does not build"
+    cp "$CAIRO/target/release/cairotest" "$CAIRO/cairotest" && rm -rf "$CAIRO/target"
+}
+
 # Puts cargo on the path. rustup installs the pinned toolchain and its components on first use.
 find_cargo() {
     if ! command -v cargo >/dev/null && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
@@ -48,4 +68,15 @@ find_cargo() {
     command -v cargo >/dev/null || fail "cargo is missing: install rustup first"
     cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
         rustup component add rustfmt clippy
+}
+
+# Has PROGRAM, or gets it from Debian's PACKAGE if this is root on Debian.
+get_program() {
+    command -v "$1" >/dev/null && return
+    command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || return 1
+    local install=(apt-get install -y --no-install-recommends "$2")
+    echo "installing $2"
+    export DEBIAN_FRONTEND=noninteractive
+    "${install[@]}" >/dev/null 2>&1 || { apt-get update && "${install[@]}"; } >/dev/null 2>&1 || return 1
+    command -v "$1" >/dev/null
 }

@@ -1,6 +1,6 @@
 # The steps of .ci/run, in order, cheap ones first. One function a step. Sourced, not run.
 
-STEPS=(fmt links licences clippy stable doc test conformance demo)
+STEPS=(fmt links licences clippy stable doc test cairo wasm web conformance demo)
 
 # Crates that a verifier consists of: no std, no unstable Rust.
 VERIFIER_CRATES=(-p veristar-model -p veristar-air -p veristar-security -p veristar-verifier)
@@ -56,6 +56,49 @@ step_doc() {
 
 step_test() {
     cargo test --release --workspace
+}
+
+# The verifier for browsers. Where neither rustup nor Debian has a compiler for it, the step says so and passes.
+step_wasm() {
+    local status=0
+    verifier-wasm/build || status=$?
+    [ "$status" -ne 3 ] || { echo "no compiler for wasm can be had here: skipped" && return; }
+    return "$status"
+}
+
+# The npm package in Node, the page in Chromium, on proofs that this very program makes. After `wasm`.
+step_web() {
+    if [ ! -f web/pkg/dist/wasm/veristar.wasm ]; then
+        echo "the wasm files are not built (step wasm): skipped"
+        return
+    fi
+    local program
+    for program in node:nodejs npm:npm chromium:chromium; do
+        get_program "${program%:*}" "${program#*:}" || { echo "${program%:*} cannot be had here: skipped" && return; }
+    done
+    # With --workspace, what the steps before built is used.
+    cargo build --release --workspace --bin veristar
+    export VERISTAR VERISTAR_FIXTURES
+    VERISTAR=$(realpath "${CARGO_TARGET_DIR:-target}")/release/veristar
+    VERISTAR_FIXTURES=$(realpath -m "${CARGO_TARGET_DIR:-target}")/web-fixtures
+    web/scripts/fixtures "$VERISTAR_FIXTURES" >/dev/null
+    cd web
+    npm ci --ignore-scripts --no-audit --no-fund
+    npm run build
+    npm test
+}
+
+# The generated constraints are those of `air`; the contracts' tests, where Cairo can be compiled.
+step_cairo() {
+    cargo run -q -p veristar-cairo-codegen -- constraints --check
+    if command -v scarb >/dev/null; then
+        (cd cairo && scarb test)
+    elif find_cairo; then
+        # Runs the tests of all packages that it depends on, too.
+        CAIRO_TOOLS="$CAIRO/out" "$CAIRO/cairotest" cairo/contracts
+    else
+        echo "neither scarb nor CAIRO_TOOLCHAIN is here: constraints compared, Cairo tests skipped"
+    fi
 }
 
 # ONNX's own backend tests against tests/conformance/manifest.txt; a random sample is proven. All of

@@ -15,7 +15,7 @@
 //!
 //! ```
 //! use veristar::onnx::{quantise, report::quantise_inputs, Dataset, FloatModel, QuantiseOptions};
-//! use veristar::prover::{prove, setup, Prepared, SetupOptions};
+//! use veristar::prover::{prove, setup, HidingOption, Prepared, SetupOptions};
 //! use veristar::verifier::{verify, Key, Proof};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,7 +24,12 @@
 //! let data = Dataset::load("tests/fixtures/credit_risk.calibration.npz", &model)?;
 //! let graph = quantise(&model, &data, &QuantiseOptions::default())?.graph;
 //! let public = graph.outputs.iter().copied().collect();
-//! let options = SetupOptions { preset: veristar::security::Preset::Fast, batch: 1, public };
+//! let options = SetupOptions {
+//!     preset: veristar::security::Preset::Fast,
+//!     batch: 1,
+//!     public,
+//!     hiding: HidingOption::Fitting,
+//! };
 //! let package = setup(graph, &options)?;
 //! let key = package.key.to_bytes();
 //!
@@ -43,7 +48,10 @@
 //! # }
 //! ```
 //!
-//! Proofs are sound but **not yet zero-knowledge**: see `SECURITY.md`.
+//! Proofs hide weights and what is not public, for [`verifier::Key::proofs`] proofs with one key: a
+//! program that makes more of them, or keeps a package in a file, counts them with
+//! [`prover::budget`]; [`prover::rotation`] commits to the weights anew. `SECURITY.md` says what
+//! hiding means, and what it does not.
 
 pub use veristar_air as air;
 pub use veristar_model as model;

@@ -10,7 +10,7 @@ use veristar::verifier::Key;
 const REFUSED: i32 = 1;
 const UNUSABLE: i32 = 2;
 
-/// A workspace with credit_risk set up (`m.vsm`, `m.vk`) and proven (`p`), made once.
+/// A workspace with credit_risk set up (`m.vsm`, `m.vk`, `m.vsm.count`) and proven (`p`), made once.
 fn made() -> &'static Workspace {
     static MADE: OnceLock<Workspace> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -195,8 +195,9 @@ fn proof_truncated() {
     for length in [10, 11, 42, 43, 500, proof.len() / 2, proof.len() - 1] {
         verify(&proof[..length], REFUSED, "ends too early");
     }
-    let longer = [&proof[..], &[0]].concat();
-    verify(&longer, REFUSED, "1 bytes too many");
+    // What follows the proof proper is a context of 32 bytes, or nothing.
+    verify(&[&proof[..], &[0]].concat(), REFUSED, "ends too early");
+    verify(&[&proof[..], &[0; 33]].concat(), REFUSED, "1 bytes too many");
     verify(&proof[..7], UNUSABLE, "no Veristar file");
     verify(b"", UNUSABLE, "is empty");
 }
@@ -256,9 +257,10 @@ fn key_with_other_parameters() {
     key.preset = Preset::Compact;
     let edited = work.write("edited.vk", &key.to_bytes());
     fails(&work, &["verify", &edited, &proof], REFUSED, "another key");
-    key.layout.reserved = 1;
+    key.preset = Preset::Fast;
+    key.layout.instances[0].reserved = 1;
     let edited = work.write("edited.vk", &key.to_bytes());
-    fails(&work, &["verify", &edited, &proof], UNUSABLE, "too few rows");
+    fails(&work, &["verify", &edited, &proof], UNUSABLE, "lacks what hides its proofs");
     let cut = work.write("cut.vk", &bytes[..bytes.len() / 2]);
     fails(&work, &["verify", &cut, &proof], UNUSABLE, "malformed");
 }
@@ -272,16 +274,22 @@ fn output_unwritable() {
     let calibration = fixture("credit_risk.calibration.npz");
     std::fs::create_dir(work.path("taken")).unwrap();
     std::fs::create_dir(work.path("taken.vk")).unwrap();
+    std::fs::create_dir(work.path("counted.vsm.count")).unwrap();
+    std::fs::create_dir(work.path("rotated.vrotation")).unwrap();
     work.write("file", b"x");
     // Not by permissions: tests may run as root.
     for output in ["no/such/directory", "taken", "file/below", "/proc/veristar"] {
         let prove = ["prove", &package, "--input", &input, "-o", output];
         fails(&work, &prove, UNUSABLE, "cannot write");
     }
-    for output in ["no/such/directory", "file/below", "taken", "/proc/veristar"] {
+    for output in ["no/such/directory", "file/below", "taken", "counted", "/proc/veristar"] {
         let setup = ["setup", &model, "--calibration", &calibration, "-o", output];
         fails(&work, &setup, UNUSABLE, "cannot write");
+        fails(&work, &["rotate", &package, "-o", output], UNUSABLE, "cannot write");
     }
+    fails(&work, &["rotate", &package, "-o", "rotated"], UNUSABLE, "cannot write");
+    // None of them was counted.
+    assert_eq!(made().ok(&["inspect", "m.vsm"])["used"], 1);
 }
 
 #[test]
@@ -318,6 +326,136 @@ fn arguments() {
     setup(&["--shape", "features"], "expected INPUT=DIMS");
     setup(&["--shape", "features=1,62"], "features");
     setup(&["--batch", "0"], "--batch");
+    setup(&["--proofs", "0"], "--proofs");
+    setup(&["--proofs", "1"], "--proofs");
+    setup(&["--proofs", "many"], "--proofs");
+    setup(&["--proofs", "4294967293"], "--proofs");
+    setup(&["--proofs", "4294967292"], "choose a smaller --proofs");
+    setup(&["--proofs", "9", "--no-hiding"], "cannot be used with");
+    fails(&work, &["rotate", "m.vsm"], UNUSABLE, "--output");
+    fails(&work, &["verify-rotation", "m.vk"], UNUSABLE, "NEW.vk");
+}
+
+/// A package in a workspace of its own, with a count of these bytes.
+fn copied(count: Option<&[u8]>) -> Workspace {
+    let work = Workspace::new();
+    work.copy(made(), "m.vsm");
+    // Where a prover waits for others.
+    work.write("m.vsm.count.lock", b"");
+    if let Some(bytes) = count {
+        work.write("m.vsm.count", bytes);
+    }
+    work
+}
+
+#[test]
+fn package_without_its_count() {
+    let input = fixture("credit_risk.input.json");
+    let count = std::fs::read(made_path("m.vsm.count")).unwrap();
+    let unusable = |count: Option<&[u8]>, what: &str| {
+        let work = copied(count);
+        for arguments in [
+            &["prove", "m.vsm", "--input", &input, "-o", "new"][..],
+            &["rotate", "m.vsm", "-o", "new"],
+        ] {
+            fails(&work, arguments, UNUSABLE, what);
+            fails(&work, arguments, UNUSABLE, "`veristar rotate m.vsm --lost-count -o NEW`");
+        }
+        // Nobody touched it, and the rest can be looked at.
+        assert_eq!(std::fs::read(work.path("m.vsm.count")).ok().as_deref(), count);
+        let about = work.ok(&["inspect", "m.vsm"]);
+        assert_eq!(about["left"], serde_json::Value::Null);
+        assert!(about["count_error"].as_str().unwrap().contains(what), "{about}");
+        work.ok(&["run", "m.vsm", "--input", &input]);
+    };
+    unusable(None, "is missing");
+    unusable(Some(b""), "is damaged");
+    unusable(Some(&count[..count.len() - 1]), "is damaged");
+    unusable(Some(&count[..count.len() / 2]), "is damaged");
+    let text = String::from_utf8(count.clone()).unwrap();
+    unusable(Some(text.replace("used 1", "used 0").as_bytes()), "is damaged");
+    unusable(Some(text.replace("count 1", "count 9").as_bytes()), "version 9");
+    let other = Workspace::new();
+    other.setup("credit_risk", &[]);
+    let foreign = std::fs::read(other.path("m.vsm.count")).unwrap();
+    unusable(Some(&foreign), "does not count the proofs made with");
+}
+
+/// A proof that cannot be made for its input takes no place.
+#[test]
+fn input_refused_is_not_counted() {
+    let count = std::fs::read(made_path("m.vsm.count")).unwrap();
+    let work = copied(Some(&count));
+    let mut values = [0.0; 61];
+    values[4] = 1e6;
+    let far = work.write("far.npy", &floats(&values));
+    let prove = ["prove", "m.vsm", "--input", &far, "-o", "new"];
+    fails(&work, &prove, UNUSABLE, "outside the calibrated range");
+    assert_eq!(std::fs::read(work.path("m.vsm.count")).unwrap(), count);
+}
+
+#[test]
+fn rotation_refused() {
+    let count = std::fs::read(made_path("m.vsm.count")).unwrap();
+    let work = copied(Some(&count));
+    work.copy(made(), "m.vk");
+    fails(&work, &["rotate", "m.vsm", "-o", "m"], UNUSABLE, "choose another name with -o");
+    fails(&work, &["rotate", "m.vk", "-o", "new"], UNUSABLE, "not a model package");
+    work.ok(&["rotate", "m.vsm", "-o", "new"]);
+    work.ok(&["rotate", "m.vsm", "-o", "other"]);
+    let verify = |old: &str, new: &str, proof: &str, code: i32, what: &str| {
+        fails(&work, &["verify-rotation", old, new, proof], code, what);
+    };
+    verify("m.vk", "other.vk", "new.vrotation", REFUSED, "rotation refused: ");
+    verify("new.vk", "m.vk", "new.vrotation", REFUSED, "another rotation");
+    verify("m.vk", "new.vk", &made_path("p"), REFUSED, "another rotation");
+    let proof = std::fs::read(work.path("new.vrotation")).unwrap();
+    for at in (10..proof.len()).step_by(proof.len() / 20) {
+        let mut damaged = proof.clone();
+        damaged[at] ^= 1;
+        let path = work.write("damaged", &damaged);
+        verify("m.vk", "new.vk", &path, REFUSED, "rotation refused: ");
+    }
+    let cut = work.write("cut", &proof[..proof.len() - 1]);
+    verify("m.vk", "new.vk", &cut, REFUSED, "ends too early");
+    verify("m.vk", "new.vk", "m.vsm", UNUSABLE, "not a proof");
+    verify("m.vk", "new.vsm", "new.vrotation", UNUSABLE, "not a verification key");
+    fails(&work, &["verify", "m.vk", "new.vrotation"], REFUSED, "another key");
+
+    // Another model, and one that hides nothing.
+    let digits = Workspace::new();
+    digits.setup("digits", &[]);
+    work.write("digits.vk", &std::fs::read(digits.path("m.vk")).unwrap());
+    verify("m.vk", "digits.vk", "new.vrotation", REFUSED, "different models");
+    let open = Workspace::new();
+    open.setup("credit_risk", &["--no-hiding"]);
+    fails(&open, &["rotate", "m.vsm", "-o", "new"], UNUSABLE, "nothing to rotate");
+}
+
+/// A set-up that fails at its last step leaves what was there.
+#[cfg(unix)]
+#[test]
+fn files_are_published_together() {
+    let work = Workspace::new();
+    work.setup("credit_risk", &[]);
+    let old = |name: &str| std::fs::read(work.path(name)).unwrap();
+    let names = ["m.vk", "m.vsm", "m.vsm.count"];
+    let before = names.map(old);
+    // The lock cannot be had: neither a new package, nor a proof with the old one.
+    std::fs::remove_file(work.path("m.vsm.count.lock")).unwrap();
+    std::fs::create_dir(work.path("m.vsm.count.lock")).unwrap();
+    let (model, data) = (fixture("credit_risk.onnx"), fixture("credit_risk.calibration.npz"));
+    fails(
+        &work,
+        &["setup", &model, "--calibration", &data, "-o", "m"],
+        UNUSABLE,
+        "m.vsm.count.lock",
+    );
+    let input = fixture("credit_risk.input.json");
+    fails(&work, &["prove", "m.vsm", "--input", &input, "-o", "p"], UNUSABLE, "m.vsm.count.lock");
+    assert_eq!(names.map(old), before);
+    std::fs::remove_dir(work.path("m.vsm.count.lock")).unwrap();
+    work.ok(&["prove", "m.vsm", "--input", &input, "-o", "p"]);
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 mod cli_common;
 
-use cli_common::{fixture, run, Workspace};
+use cli_common::{fixture, run, Done, Workspace};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Set-up, run, proof, verification and inspection; the verified values are the run's.
 fn round_trip(name: &str, preset: &str, public: &str) {
@@ -24,6 +26,9 @@ fn round_trip(name: &str, preset: &str, public: &str) {
         "m",
     ]);
     assert_eq!(setup["preset"], preset);
+    assert_eq!(setup["zero_knowledge"], true);
+    let left = setup["left"].as_u64().unwrap();
+    assert!(left >= 31 && setup["proofs"] == left + 1, "{setup}");
     let accuracy = &setup["test"]["accuracy"];
     let lost = accuracy["float"].as_f64().unwrap() - accuracy["quantised"].as_f64().unwrap();
     assert!(lost.abs() <= 0.005, "{accuracy}");
@@ -33,6 +38,7 @@ fn round_trip(name: &str, preset: &str, public: &str) {
     assert!(ran["largest_difference"].as_f64().unwrap() < 0.05, "{ran}");
     let proved = work.ok(&["prove", "m.vsm", "--input", &input, "-o", "p.vproof", "--profile"]);
     assert!(!proved["profile"].as_array().unwrap().is_empty());
+    assert_eq!((&proved["used"], &proved["left"]), (&1.into(), &(left - 1).into()));
     let outputs = &proved["outputs"][0][0]["values"];
     assert_eq!(outputs, &ran["outputs"][0]["quantised"]);
 
@@ -53,6 +59,15 @@ fn round_trip(name: &str, preset: &str, public: &str) {
     assert_eq!(package["fingerprint"], key["fingerprint"]);
     assert_eq!(package["totals"]["cells"], key["totals"]["cells"]);
     assert!(package["totals"]["multiplications"].as_u64().unwrap() > 0);
+    assert_eq!((&package["used"], &package["left"]), (&1.into(), &(left - 1).into()));
+    for about in [&package, &key, &verified] {
+        assert_eq!(about["zero_knowledge"], true);
+        assert_eq!(about["proofs"], left + 1);
+    }
+    for chip in key["chips"].as_array().unwrap() {
+        let rows = |part: &str| chip["rows"][part].as_u64().unwrap();
+        assert!(rows("reserved") > 1 && rows("reserved") + rows("active") == rows("total"));
+    }
     let proof = work.ok(&["inspect", "p.vproof", "--key", "m.vk"]);
     let sections = proof["sections"].as_array().unwrap();
     let total: u64 = sections.iter().map(|s| s["bytes"].as_u64().unwrap()).sum();
@@ -97,12 +112,193 @@ fn text_is_for_people() {
     let verified = said(&["verify", "m.vk", "p"]);
     assert!(verified.starts_with("valid: the proof holds under key "), "{verified}");
     assert!(verified.contains("output `probability`: 0."), "{verified}");
-    assert!(verified.contains("not zero-knowledge"), "{verified}");
-    assert!(said(&["inspect", "m.vsm"]).contains("matmul"));
-    assert!(said(&["inspect", "m.vk"]).contains("conjectured"));
+    assert!(verified.contains("(zero-knowledge: "), "{verified}");
+    let package = said(&["inspect", "m.vsm"]);
+    for words in ["matmul", "hides weights and private inputs for ", "count: 1 of "] {
+        assert!(package.contains(words), "{package}");
+    }
+    let key = said(&["inspect", "m.vk"]);
+    assert!(key.contains("conjectured") && !key.contains("count: "), "{key}");
     assert!(said(&["run", "m.vsm", "--input", &input]).contains("probability[0]"));
     let proved = said(&["prove", "m.vsm", "--input", &input, "-o", "p", "--profile"]);
     assert!(proved.contains("commit values"), "{proved}");
+    assert!(proved.contains(" proofs left; then `veristar rotate`"), "{proved}");
+}
+
+fn setup_says(work: &Workspace, more: &[&str]) -> String {
+    let (onnx, data) = (fixture("credit_risk.onnx"), fixture("credit_risk.calibration.npz"));
+    let first = ["setup", &onnx, "--calibration", &data, "-o", "m"];
+    let done = work.raw(&[&first[..], more].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    done.stdout
+}
+
+#[test]
+fn nothing_is_hidden_on_request() {
+    let work = Workspace::new();
+    // A count from before does not stay.
+    setup_says(&work, &[]);
+    assert!(work.files().contains(&"m.vsm.count".to_string()));
+    let said = setup_says(&work, &["--no-hiding"]);
+    assert!(
+        said.contains("nothing is hidden: anyone may learn about weights and inputs"),
+        "{said}"
+    );
+    assert_eq!(work.files(), ["m.vk", "m.vsm", "m.vsm.count.lock"]);
+    let setup = work.setup("credit_risk", &["--no-hiding"]);
+    assert_eq!((&setup["zero_knowledge"], &setup["proofs"]), (&false.into(), &0.into()));
+    assert_eq!((&setup["left"], &setup["count"]), (&Value::Null, &Value::Null));
+
+    let input = fixture("credit_risk.input.json");
+    let proved = work.ok(&["prove", "m.vsm", "--input", &input, "-o", "p"]);
+    assert_eq!((&proved["zero_knowledge"], &proved["left"]), (&false.into(), &Value::Null));
+    assert_eq!(work.ok(&["verify", "m.vk", "p"])["zero_knowledge"], false);
+    let verified = work.raw(&["verify", "m.vk", "p"]).stdout;
+    assert!(verified.contains("(not zero-knowledge: "), "{verified}");
+    assert_eq!(work.ok(&["inspect", "m.vsm"])["zero_knowledge"], false);
+}
+
+#[test]
+fn hidden_for_as_many_proofs_as_asked() {
+    let work = Workspace::new();
+    let said = setup_says(&work, &["--proofs", "100"]);
+    assert!(
+        said.contains("hides weights and private inputs for 100 proofs; then `veristar rotate`")
+    );
+    let setup = work.setup("credit_risk", &["--proofs", "100", "--public", "input,output"]);
+    assert_eq!((&setup["proofs"], &setup["left"]), (&101.into(), &100.into()));
+    let key = work.raw(&["inspect", "m.vk"]).stdout;
+    assert!(key.contains("hides weights for 100 proofs; then `veristar rotate`"), "{key}");
+}
+
+/// The whole life of a commitment: proofs, the last one, rotation, and proofs with the new one.
+#[test]
+fn a_model_is_rotated() {
+    let work = Workspace::new();
+    work.setup("credit_risk", &["--proofs", "2"]);
+    let input = fixture("credit_risk.input.json");
+    let prove =
+        |package: &str, proof: &str| work.raw(&["prove", package, "--input", &input, "-o", proof]);
+    let first = prove("m.vsm", "p1");
+    assert!(first.stdout.contains("warning: only 1 of 2 proofs left"), "{}", first.stdout);
+    let second = prove("m.vsm", "p2");
+    assert!(second.stdout.contains("warning: that was the last proof"), "{}", second.stdout);
+    let third = prove("m.vsm", "p3");
+    assert_eq!(third.code, 2);
+    assert!(third.stderr.contains("run `veristar rotate m.vsm -o NEW`"), "{}", third.stderr);
+
+    let rotated = work.ok(&["rotate", "m.vsm", "-o", "new"]);
+    assert_eq!((&rotated["used"], &rotated["left"]), (&1.into(), &1.into()));
+    assert_eq!(rotated["warning"], Value::Null);
+    let files = work.files();
+    for name in ["new.vk", "new.vrotation", "new.vsm", "new.vsm.count"] {
+        assert!(files.contains(&name.to_string()), "{files:?}");
+    }
+    let verified = work.ok(&["verify-rotation", "m.vk", "new.vk", "new.vrotation"]);
+    assert_eq!(verified["valid"], true);
+    assert_eq!(verified["new_key"], rotated["key"]["fingerprint"]);
+    let said = work.raw(&["verify-rotation", "m.vk", "new.vk", "new.vrotation"]);
+    assert!(
+        said.stdout.starts_with("valid: the new key holds the same weights"),
+        "{}",
+        said.stdout
+    );
+
+    // Old proofs stay valid under the old key; new ones are the same model's.
+    let proved = work.ok(&["prove", "new.vsm", "--input", &input, "-o", "n1"]);
+    assert_eq!((&proved["used"], &proved["left"]), (&2.into(), &0.into()));
+    let [old, new] = [["m.vk", "p2"], ["new.vk", "n1"]].map(|v| work.ok(&["verify", v[0], v[1]]));
+    assert_eq!(old["public"], new["public"]);
+    assert_ne!(old["key"], new["key"]);
+    assert_eq!(prove("new.vsm", "n2").code, 2);
+    work.ok(&["rotate", "new.vsm", "-o", "newer.vsm"]);
+    assert_eq!(
+        work.ok(&["verify-rotation", "new.vk", "newer.vk", "newer.vrotation"])["valid"],
+        true
+    );
+    assert_eq!(work.ok(&["inspect", "newer.vrotation"])["kind"], "proof");
+}
+
+#[test]
+fn ranges_of_weights_are_proven_once() {
+    let work = Workspace::new();
+    let made = work.setup("digits", &["--prove-ranges", "--proofs", "2"]);
+    assert!(made["ranges"]["bytes"].as_u64().is_some_and(|bytes| bytes > 1000));
+    let checked = work.ok(&["verify-ranges", "m.vk", "m.vranges"]);
+    assert_eq!(checked["valid"], true);
+    assert_eq!(checked["key"], made["key"]["fingerprint"]);
+    let parameters = checked["parameters"].as_array().expect("parameters");
+    let weights: u64 = parameters.iter().filter_map(|p| p["weights"].as_u64()).sum();
+    assert_eq!(weights, 2082);
+    // The two proofs asked for are left, and the rotation's.
+    let inspected = work.ok(&["inspect", "m.vsm"]);
+    assert_eq!((&inspected["used"], &inspected["left"]), (&1.into(), &2.into()));
+
+    // A key that hides nothing has ranges too; another key's proof is refused.
+    std::fs::rename(work.path("m.vranges"), work.path("other.vranges")).expect("rename");
+    work.setup("digits", &["--prove-ranges", "--no-hiding"]);
+    work.ok(&["verify-ranges", "m.vk", "m.vranges"]);
+    let refused = work.raw(&["verify-ranges", "m.vk", "other.vranges"]);
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("ranges refused"), "{}", refused.stderr);
+    let other = work.raw(&["verify-ranges", "m.vk", "m.vk"]);
+    assert_eq!(other.code, 2);
+    assert!(other.stderr.contains("not a proof of weight ranges"), "{}", other.stderr);
+}
+
+#[test]
+fn a_lost_count_can_be_rotated() {
+    let work = Workspace::new();
+    work.setup("credit_risk", &[]);
+    std::fs::remove_file(work.path("m.vsm.count")).unwrap();
+    assert_eq!(work.raw(&["rotate", "m.vsm", "-o", "new"]).code, 2);
+    let said = work.raw(&["rotate", "m.vsm", "--lost-count", "-o", "new"]);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert!(said.stdout.contains("warning: nobody knows how many proofs"), "{}", said.stdout);
+    assert!(said.stdout.contains("opens the old commitment once more"), "{}", said.stdout);
+    assert_eq!(work.ok(&["verify-rotation", "m.vk", "new.vk", "new.vrotation"])["valid"], true);
+    // A rotation that was stopped has used the last place.
+    work.setup("credit_risk", &["--proofs", "2"]);
+    for new in ["a", "b", "c"] {
+        work.ok(&["rotate", "m.vsm", "-o", new]);
+    }
+    assert!(work.raw(&["rotate", "m.vsm", "-o", "d"]).stderr.contains("--lost-count"));
+    let again = work.ok(&["rotate", "m.vsm", "--lost-count", "-o", "d"]);
+    assert!(again["warning"].as_str().unwrap().contains("were used"), "{again}");
+}
+
+/// Provers that run at once, some of them killed: no place twice, and no more than one lost for each.
+#[test]
+fn provers_at_once_take_different_places() {
+    let work = Workspace::new();
+    work.setup("credit_risk", &["--proofs", "40"]);
+    let input = fixture("credit_risk.input.json");
+    let start =
+        |name: &str| work.start(&["prove", "m.vsm", "--input", &input, "-o", name, "--json"]);
+    let names: Vec<String> = (0..12).map(|i| format!("p{i}")).collect();
+    let mut provers: Vec<_> = names.iter().map(|name| start(name)).collect();
+    let mut killed = 0;
+    for (i, prover) in provers.iter_mut().enumerate().filter(|(i, _)| i % 3 == 0) {
+        std::thread::sleep(Duration::from_millis(20 * (1 + i as u64)));
+        prover.kill().unwrap();
+        killed += 1;
+    }
+    let mut places = Vec::new();
+    for prover in provers {
+        let done = Done::from(prover.wait_with_output().unwrap());
+        match done.code {
+            0 => places.push(done.json()["used"].as_u64().unwrap()),
+            code => assert_eq!((code, done.stdout.as_str()), (-1, ""), "{}", done.stderr),
+        }
+    }
+    let different: BTreeSet<u64> = places.iter().copied().collect();
+    assert_eq!(different.len(), places.len(), "{places:?}");
+    let used = work.ok(&["inspect", "m.vsm"])["used"].as_u64().unwrap();
+    assert!((places.len() as u64..=places.len() as u64 + killed).contains(&used), "{used}");
+    assert!(different.last() <= Some(&used));
+    // Whoever comes next goes on from there.
+    let next = work.ok(&["prove", "m.vsm", "--input", &input, "-o", "next"]);
+    assert_eq!(next["used"], used + 1);
 }
 
 #[test]

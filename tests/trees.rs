@@ -12,7 +12,7 @@ use std::time::Instant;
 use veristar::model::{interpret, Graph};
 use veristar::onnx::report::quantise_inputs;
 use veristar::onnx::{quantise, Dataset, FloatModel, QuantiseOptions};
-use veristar::prover::{check, prove, setup, Prepared, SetupOptions};
+use veristar::prover::{check, prove, setup, HidingOption, Prepared, SetupOptions};
 use veristar::security::Preset;
 use veristar::verifier::{verify, Key, Proof};
 
@@ -83,7 +83,7 @@ impl Case {
 
     fn prepared(&self, preset: Preset) -> Prepared {
         let public = self.graph.outputs.iter().copied().collect();
-        let options = SetupOptions { preset, batch: 1, public };
+        let options = SetupOptions { preset, batch: 1, public, hiding: HidingOption::Fitting };
         Prepared::new(setup(self.graph.clone(), &options).expect("setup")).expect("prepare")
     }
 }

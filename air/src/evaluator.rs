@@ -25,6 +25,8 @@ pub enum Challenge {
     Alpha(usize),
     /// Joins the linear identity to the lookup sum.
     Beta,
+    /// Joins the tables' masks to the lookup sum.
+    Delta,
     /// The chip's claimed total.
     Claim,
 }
@@ -71,6 +73,8 @@ pub trait Evaluator {
     fn challenge(&self, challenge: Challenge) -> Self::E;
     /// The extension-field zero.
     fn zero(&self) -> Self::E;
+    /// The extension-field element with these coordinates.
+    fn join(&self, coordinates: [Self::F; 4]) -> Self::E;
 
     /// Offers the row's lookup fractions (numerators and denominators) and the term, before the
     /// constraints on sums are stated. A driver that computes the sums from them returns `true`,

@@ -34,5 +34,5 @@ pub mod program;
 pub mod survey;
 
 pub use error::AirError;
-pub use lower::compile;
-pub use options::Options;
+pub use lower::{compile, compile_in};
+pub use options::{Options, Reserved};

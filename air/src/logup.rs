@@ -16,11 +16,20 @@
 //! of its own.
 //!
 //! *Reserved rows.* The first rows of each table are reserved for hiding: `active` is 0 there, and
-//! so are all other program columns. The running sum is pinned to 0 at the last reserved row and
-//! to the claim at the last row (program column `edge`), so it adds up exactly the active rows,
-//! whatever reserved rows hold, and the step from the last row to the first is cut. A tuple is
-//! multiplied out so that a reserved row whose `x0` is 0 has `h = 0`: there the columns are free.
+//! so are all other program columns and all numerators. A tuple is multiplied out so that a reserved
+//! row whose `x0` is 0 has `h = 0`: there the columns are free.
+//!
+//! *Edges.* At the last reserved row the running sum is pinned to `delta * mask`, and at the last row
+//! to the claim (program column `edge`). So a claim is exactly the sum over the active rows and
+//! `delta * mask`, whatever reserved rows hold, and the step from the last row to the first is cut.
+//!
+//! *Masks.* The mask is the element of `K` in cells of the last reserved row ([`Mask`]); these are
+//! committed before `delta` is drawn. All claims and the verifier's fractions add up to 0 only if
+//! `lookups + beta * (linear identity) + delta * (sum of masks) = 0`; as each of the three is fixed
+//! before `beta` and `delta`, each is 0. Masks that are random but for their sum hide the tables'
+//! own totals and cost no cell. (Without hiding they are 0.)
 
+use crate::chips::Shape;
 use crate::evaluator::{Challenge, Evaluator};
 use alloc::vec::Vec;
 
@@ -106,18 +115,18 @@ impl<V: Evaluator> Lookups<V> {
     }
 
     fn push(&mut self, v: &V, relation: Relation, times: V::F, h: V::E) {
-        let tag = v.integer(match relation {
-            Relation::Memory => 0,
-            Relation::Table => 1,
-            Relation::Feature => 2,
-            Relation::Node => 3,
-        });
-        let constant = v.challenge(Challenge::Alpha(3)) * tag - v.challenge(Challenge::Z);
+        let tag = |number: i32| v.challenge(Challenge::Alpha(3)) * v.integer(number);
+        let constant = match relation {
+            Relation::Memory => v.zero() - v.challenge(Challenge::Z),
+            Relation::Table => v.challenge(Challenge::Alpha(3)) - v.challenge(Challenge::Z),
+            Relation::Feature => tag(2) - v.challenge(Challenge::Z),
+            Relation::Node => tag(3) - v.challenge(Challenge::Z),
+        };
         self.fractions.push((times, h + constant * self.active.clone()));
     }
 
-    /// States the constraints on the sums columns.
-    pub fn finish(self, v: &mut V) {
+    /// States the constraints on the sums columns of a chip of this shape.
+    pub fn finish(self, v: &mut V, shape: &Shape) {
         if v.take_fractions(&self.fractions, self.term.as_ref()) {
             return;
         }
@@ -146,11 +155,32 @@ impl<V: Evaluator> Lookups<V> {
             let step = v.sum(last) - v.sum_before(last) - so_far - term;
             v.assert_zero_extension("running sum", step);
         }
+        let mask = match shape.mask() {
+            Mask::Evaluation => v.evaluation(0),
+            Mask::Values => {
+                let cells = [v.value(0), v.value(1), v.value(2), v.value(3)];
+                v.join(cells)
+            }
+        };
+        let reserved = v.integer(1) - self.active.clone();
+        let start = v.challenge(Challenge::Delta) * mask * reserved;
         let claim = v.challenge(Challenge::Claim) * self.active;
-        let pinned = (v.sum(last) - claim) * edge;
+        let pinned = (v.sum(last) - claim - start) * edge;
         v.assert_zero_extension("sum at the edges", pinned);
     }
 }
+
+/// Where the mask of a table's total is, in its last reserved row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mask {
+    /// The first four values.
+    Values,
+    /// The first evaluation.
+    Evaluation,
+}
+
+/// Values columns that a chip without evaluations has at least: room for its mask.
+pub const MASK_VALUES: usize = 4;
 
 /// How many (extension-field) sums columns `fractions` lookups need, with or without a term.
 pub const fn sum_columns(fractions: usize, term: bool) -> usize {

@@ -8,11 +8,11 @@ mod trees;
 
 use crate::builder::{Access, Builder, Point};
 use crate::chips::{
-    Binary, Chip, Constraints, Field, Horner, Input, Maximum, Parameters, Table as TableChip,
-    Unary, Weights,
+    Binary, Blind, Chip, Constraints, Field, Horner, Input, Maximum, Parameters,
+    Table as TableChip, Unary, Weights,
 };
 use crate::error::AirError;
-use crate::options::Options;
+use crate::options::{Options, Reserved};
 use crate::program::{
     Constant, Garbage, Instance, Layout, Program, PublicTensor, Table, R, T, ZERO,
 };
@@ -71,12 +71,13 @@ fn cost(instance: &Instance) -> usize {
 
 impl Candidate {
     /// The cheapest width whose table is at most `2^ceiling` rows, or the narrowest table.
-    fn choose(&self, ceiling: u32, reserved: usize) -> Result<Instance, AirError> {
+    fn choose(&self, ceiling: u32, reserved: &Reserved) -> Result<Instance, AirError> {
         let mut best: Option<(bool, usize, Instance)> = None;
         for width in self.widths.clone() {
             let chip = (self.make)(width);
+            let reserved = reserved.of(&chip);
             let log_size = fit(rows_at(&self.lengths, width), reserved, &chip)?;
-            let instance = Instance { chip, log_size };
+            let instance = Instance { chip, log_size, reserved: reserved as u32 };
             let key = (log_size > ceiling, cost(&instance));
             if best.as_ref().is_none_or(|(tall, c, _)| key < (*tall, *c)) {
                 best = Some((key.0, key.1, instance));
@@ -141,12 +142,19 @@ fn unit(rows: usize) -> Lengths {
 }
 
 /// The cheapest set of tables over all ceilings for the tallest.
-fn choose(candidates: &[Candidate], reserved: usize) -> Result<Vec<Instance>, AirError> {
+fn choose(candidates: &[Candidate], reserved: &Reserved) -> Result<Vec<Instance>, AirError> {
     let mut best: Option<(usize, Vec<Instance>)> = None;
     for ceiling in 8..=LOG_TALLEST {
-        let instances: Vec<Instance> =
+        let mut instances: Vec<Instance> =
             candidates.iter().map(|c| c.choose(ceiling, reserved)).collect::<Result<_, _>>()?;
         let tallest = instances.iter().map(|i| i.log_size).max().unwrap_or(0);
+        let blind = reserved.blind.map(|least| Instance {
+            chip: Chip::Blind(Blind),
+            log_size: tallest.max(least),
+            reserved: reserved.of(&Chip::Blind(Blind)) as u32,
+        });
+        let tallest = blind.map_or(tallest, |blind| blind.log_size);
+        instances.extend(blind);
         let total = instances.iter().map(cost).sum::<usize>() + (ROW_COST << tallest);
         if best.as_ref().is_none_or(|(least, _)| total < *least) {
             best = Some((total, instances));
@@ -278,7 +286,7 @@ fn ports(chip: &Chip) -> Vec<Port> {
         .chain((0..c.width).map(|j| Port::Read(Maximum::address(j))))
         .collect(),
         Chip::Tree(_) | Chip::Nodes(_) | Chip::Features(_) => trees::ports(chip),
-        Chip::Table(_) => Vec::new(),
+        Chip::Table(_) | Chip::Blind(_) | Chip::Same(_) | Chip::Within(_) => Vec::new(),
     }
 }
 
@@ -380,6 +388,7 @@ fn write(chip: &Chip, class: usize, builder: &Builder, graph: &Graph) -> Rows {
         }
         Chip::Maximum(c) => write_windows(&mut rows, c.width, builder),
         Chip::Table(c) => write_tables(&mut rows, c.width, builder, graph),
+        Chip::Blind(_) | Chip::Same(_) | Chip::Within(_) => {}
         Chip::Tree(c) => trees::write_paths(&mut rows, c.width, &builder.forest),
         Chip::Nodes(c) => trees::write_records(&mut rows, c.width, &builder.forest),
         Chip::Features(c) => trees::write_features(&mut rows, c.width, &builder.forest),
@@ -499,6 +508,7 @@ fn write_tables(rows: &mut Rows, width: usize, builder: &Builder, graph: &Graph)
 fn fill(rows: &mut Rows, chip: &Chip, target: usize) {
     let start = rows.cells.len().saturating_sub(rows.columns);
     let mut spare = rows.cells.get(start..).unwrap_or(&[]).to_vec();
+    spare.resize(rows.columns, 0);
     let cleared = match chip {
         Chip::Weights(_) => vec![(Weights::MONOMIAL, ZERO), (Weights::ACTIVATION, ZERO)],
         Chip::Field(_) => vec![(Field::SINK, 0)],
@@ -556,6 +566,7 @@ fn elements(chip: &Chip, class: usize, builder: &Builder, graph: &Graph) -> usiz
             let functions: usize = builder.functions.iter().map(function).sum();
             functions + builder.ranges.iter().map(|bits| 1usize << bits).sum::<usize>()
         }
+        Chip::Blind(_) | Chip::Same(_) | Chip::Within(_) => 0,
     }
 }
 
@@ -569,7 +580,7 @@ pub(crate) fn pack(
     garbage: Vec<Garbage>,
 ) -> Result<Program, AirError> {
     let candidates = candidates(&builder, graph);
-    let instances = choose(&candidates, options.reserved)?;
+    let instances = choose(&candidates, &options.reserved)?;
     let mut classes = 0..;
     let mut written: Vec<(Instance, Rows)> = Vec::new();
     for instance in instances {
@@ -580,7 +591,7 @@ pub(crate) fn pack(
         let mut rows = write(&instance.chip, class, &builder, graph);
         rows.used = rows.len();
         rows.elements = elements(&instance.chip, class, &builder, graph);
-        let active = (1usize << instance.log_size).saturating_sub(options.reserved);
+        let active = (1usize << instance.log_size).saturating_sub(instance.reserved as usize);
         fill(&mut rows, &instance.chip, active);
         written.push((instance, rows));
     }
@@ -633,13 +644,8 @@ pub(crate) fn pack(
         .collect();
     constants.sort_unstable_by_key(|constant| constant.address);
     let tables = written.iter().map(|(i, _)| *i).collect();
-    let layout = Layout {
-        instances: tables,
-        reserved: options.reserved as u32,
-        constants,
-        batch: options.batch.max(1) as u32,
-        public,
-    };
+    let layout =
+        Layout { instances: tables, constants, batch: options.batch.max(1) as u32, public };
     let tables = written.into_iter().map(|(_, rows)| rows.into_table());
     Ok(Program {
         layout,

@@ -22,6 +22,8 @@ pub struct Instance {
     pub chip: Chip,
     /// log2 of the rows.
     pub log_size: u32,
+    /// Rows at the start that are reserved for hiding; at least 1.
+    pub reserved: u32,
 }
 
 impl Instance {
@@ -47,8 +49,6 @@ pub struct Constant {
 pub struct Layout {
     /// The tables, in commitment order.
     pub instances: Vec<Instance>,
-    /// Rows at the start of every table that are reserved for hiding.
-    pub reserved: u32,
     /// Cells supplied by the verifier.
     pub constants: Vec<Constant>,
     /// Inferences in one proof.
@@ -176,18 +176,21 @@ impl Layout {
     }
 
     /// Program column indices for each instance: the two shared columns are stored once for all
-    /// tables of one height and number of active rows (all tables of a height have the same).
+    /// tables of one height and number of reserved rows.
     pub fn program_columns(&self) -> ProgramColumns {
         let mut log_sizes = Vec::new();
-        let mut shared: Vec<(u32, usize)> = Vec::new();
+        let mut shared: Vec<(Instance, usize)> = Vec::new();
         let mut indices = Vec::new();
         for instance in &self.instances {
             let log_size = instance.log_size;
-            let first = match shared.iter().find(|(size, _)| *size == log_size) {
+            let same = |other: &Instance| {
+                (other.log_size, other.reserved) == (instance.log_size, instance.reserved)
+            };
+            let first = match shared.iter().find(|(other, _)| same(other)) {
                 Some((_, first)) => *first,
                 None => {
                     let first = log_sizes.len();
-                    shared.push((log_size, first));
+                    shared.push((*instance, first));
                     log_sizes.extend([log_size; crate::logup::SHARED]);
                     first
                 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
 use veristar_onnx::{evaluate, quantise, Dataset, FloatModel, QuantiseOptions};
-use veristar_prover::{prove, setup, Prepared, SetupOptions};
+use veristar_prover::{prove, setup, HidingOption, Prepared, SetupOptions};
 use veristar_security::Preset;
 use veristar_verifier::{verify, Proof};
 
@@ -37,6 +37,8 @@ struct Arguments {
 struct Row {
     model: String,
     preset: &'static str,
+    /// For how many proofs the weights are hidden; 0: nothing is hidden.
+    proofs_hidden: u32,
     parameters: u64,
     multiplications: u64,
     committed_cells: usize,
@@ -101,42 +103,74 @@ fn measure(model: &str, arguments: &Arguments) -> Result<(Vec<Row>, Option<Accur
         inputs.push(veristar_onnx::report::quantise_inputs(&graph, row));
     }
     let mut rows = Vec::new();
-    for preset in Preset::ALL {
-        let public = graph.outputs.iter().copied().collect();
-        let start = Instant::now();
-        let package = setup(graph.clone(), &SetupOptions { preset, batch: 1, public })?;
-        let setup_ms = milliseconds(start);
-        let prepared = Prepared::new(package)?;
-        let key = &prepared.package.key;
-        let (mut proving, mut verifying, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for input in &inputs {
-            let start = Instant::now();
-            let proven = prove(&prepared, std::slice::from_ref(input))?;
-            proving.push(milliseconds(start));
-            let encoded = proven.proof.to_bytes();
-            bytes = bytes.max(encoded.len());
-            let start = Instant::now();
-            verify(key, &Proof::from_bytes(&encoded, key)?)?;
-            verifying.push(milliseconds(start));
+    for preset in Preset::BLAKE2S {
+        // With and without hiding, in turn: what else the machine does falls on both.
+        let mut subjects = Vec::new();
+        for hiding in [HidingOption::Fitting, HidingOption::None] {
+            subjects.push(Subject::new(&graph, preset, hiding)?);
         }
-        let instances = &key.layout.instances;
-        rows.push(Row {
-            model: model.to_string(),
-            preset: preset.name(),
-            parameters: veristar_model::bounds::parameters(&graph),
-            multiplications: veristar_model::bounds::macs(&graph),
-            committed_cells: instances.iter().map(|i| i.shape().cells() << i.log_size).sum(),
-            log_height: key.layout.log_height(),
-            setup_ms,
-            prove_ms_least: proving.iter().copied().fold(f64::INFINITY, f64::min),
-            prove_ms: median(proving),
-            verify_ms: median(verifying),
-            proof_bytes: bytes,
-            key_bytes: key.to_bytes().len(),
-            conjectured_bits: key.security().conjectured.total,
-        });
+        for input in &inputs {
+            for subject in &mut subjects {
+                subject.run(input)?;
+            }
+        }
+        rows.extend(subjects.into_iter().map(|subject| subject.row(model, &graph)));
     }
     Ok((rows, accuracy))
+}
+
+/// A model set up in one way, and what its proofs took.
+struct Subject {
+    prepared: Prepared,
+    setup_ms: f64,
+    proving: Vec<f64>,
+    verifying: Vec<f64>,
+    bytes: usize,
+}
+
+impl Subject {
+    fn new(graph: &veristar_model::Graph, preset: Preset, hiding: HidingOption) -> Result<Self> {
+        let public = graph.outputs.iter().copied().collect();
+        let start = Instant::now();
+        let package = setup(graph.clone(), &SetupOptions { preset, batch: 1, public, hiding })?;
+        let setup_ms = milliseconds(start);
+        let prepared = Prepared::new(package)?;
+        Ok(Self { prepared, setup_ms, proving: Vec::new(), verifying: Vec::new(), bytes: 0 })
+    }
+
+    fn run(&mut self, input: &[Vec<i64>]) -> Result<()> {
+        let key = &self.prepared.package.key;
+        let start = Instant::now();
+        let proven = prove(&self.prepared, &[input.to_vec()])?;
+        self.proving.push(milliseconds(start));
+        let encoded = proven.proof.to_bytes();
+        self.bytes = self.bytes.max(encoded.len());
+        let start = Instant::now();
+        verify(key, &Proof::from_bytes(&encoded, key)?)?;
+        self.verifying.push(milliseconds(start));
+        Ok(())
+    }
+
+    fn row(self, model: &str, graph: &veristar_model::Graph) -> Row {
+        let key = &self.prepared.package.key;
+        let instances = &key.layout.instances;
+        Row {
+            model: model.to_string(),
+            preset: key.preset.name(),
+            proofs_hidden: key.proofs,
+            parameters: veristar_model::bounds::parameters(graph),
+            multiplications: veristar_model::bounds::macs(graph),
+            committed_cells: instances.iter().map(|i| i.shape().cells() << i.log_size).sum(),
+            log_height: key.layout.log_height(),
+            setup_ms: self.setup_ms,
+            prove_ms_least: self.proving.iter().copied().fold(f64::INFINITY, f64::min),
+            prove_ms: median(self.proving),
+            verify_ms: median(self.verifying),
+            proof_bytes: self.bytes,
+            key_bytes: key.to_bytes().len(),
+            conjectured_bits: key.security().conjectured.total,
+        }
+    }
 }
 
 fn test_accuracy(
@@ -167,9 +201,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn print(rows: &[Row], accuracies: &[Accuracy]) {
     println!(
-        "{:14} {:8} {:>9} {:>11} {:>10} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>5}",
+        "{:14} {:8} {:>6} {:>9} {:>11} {:>10} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>5}",
         "model",
         "preset",
+        "hidden",
         "weights",
         "multiplies",
         "cells",
@@ -184,9 +219,10 @@ fn print(rows: &[Row], accuracies: &[Accuracy]) {
     );
     for r in rows {
         println!(
-            "{:14} {:8} {:>9} {:>11} {:>10} {:>7} {:>9.0} {:>9.1} {:>9.1} {:>9.2} {:>9.1} {:>8.1} {:>5}",
+            "{:14} {:8} {:>6} {:>9} {:>11} {:>10} {:>7} {:>9.0} {:>9.1} {:>9.1} {:>9.2} {:>9.1} {:>8.1} {:>5}",
             r.model,
             r.preset,
+            r.proofs_hidden,
             r.parameters,
             r.multiplications,
             r.committed_cells,

@@ -88,6 +88,76 @@ pub fn propagate(graph: &mut Graph) -> Result<(), ModelError> {
     Ok(())
 }
 
+/// [`propagate`] for all weights in their declared ranges, not just the actual ones: a tensor's range
+/// covers what its node gives with every parameter at either end of its range. A node is linear in each
+/// weight, and all weights of a node have one range, so its extremes are where all weights are at one
+/// end and its bias at one.
+///
+/// # Errors
+/// Those of [`propagate`], or a declared range that 32 bits cannot hold.
+pub fn propagate_declared(graph: &mut Graph) -> Result<(), ModelError> {
+    structure(graph)?;
+    let mut ends = at_ends(graph)?;
+    for index in 0..graph.nodes.len() {
+        let Some(node) = graph.nodes.get(index) else {
+            continue;
+        };
+        let mut union: Option<Range> = None;
+        for end in &ends {
+            let range = output_range(end, node, FieldBound::WIDEST)?;
+            union = Some(union.map_or(range, |union| union.union(&range)));
+        }
+        let output = node.output;
+        for graph in ends.iter_mut().chain([&mut *graph]) {
+            if let (Some(tensor), Some(range)) = (graph.tensors.get_mut(output), union) {
+                tensor.range = range;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a graph keeps the field bound with any weights in their declared ranges. Needs no
+/// actual weights.
+///
+/// # Errors
+/// Those of [`check`].
+pub fn check_declared(graph: &Graph) -> Result<(), ModelError> {
+    at_ends(graph)?.iter().try_for_each(check)
+}
+
+/// The graph with every parameter at one end of its declared range: weights and biases lowest,
+/// weights lowest and biases highest, the reverse, and both highest.
+///
+/// # Errors
+/// A declared range that the field does not hold, or a shape with too many elements.
+pub fn at_ends(graph: &Graph) -> Result<[Graph; 4], ModelError> {
+    let biases: Vec<usize> = graph
+        .nodes
+        .iter()
+        .filter_map(|node| match &node.op {
+            Op::Conv2d(conv) => conv.bias,
+            Op::MatMul { bias, .. } => *bias,
+            _ => None,
+        })
+        .collect();
+    let filled = |weights: fn(&Range) -> i64, bias: fn(&Range) -> i64| {
+        let mut graph = graph.clone();
+        for (id, parameter) in graph.parameters.iter_mut().enumerate() {
+            let (name, Range { lo, hi }) = (&parameter.name, parameter.range);
+            let what = "the parameter's declared range";
+            let range = FieldBound::M31.range(name, what, lo.into(), hi.into())?;
+            let end = if biases.contains(&id) { bias } else { weights };
+            // The field's bound is below 2^30.
+            parameter.values = vec![end(&range) as i32; count(name, &parameter.shape)?];
+        }
+        Ok(graph)
+    };
+    let lo: fn(&Range) -> i64 = |range| range.lo;
+    let hi: fn(&Range) -> i64 = |range| range.hi;
+    Ok([filled(lo, lo)?, filled(lo, hi)?, filled(hi, lo)?, filled(hi, hi)?])
+}
+
 /// [`check_in`] the field M31.
 ///
 /// # Errors

@@ -5,23 +5,28 @@
 //! calls it when a proof fails.
 
 use crate::error::ProveError;
+use crate::masks::Masks;
 use crate::memory::{execute, fill, public_values, Execution};
 use crate::prepared::Prepared;
+use crate::randomness::Randomness;
 use crate::sums::{sums, TableColumns};
 use crate::witness::{self, uses::Uses};
 use num_traits::Zero;
 use std::collections::HashMap;
 use std::fmt;
-use stwo::core::channel::{Blake2sChannel, Channel};
+use stwo::core::channel::{Blake2sChannel, Channel, MerkleChannel};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use stwo::prover::backend::simd::column::BaseColumn;
-use stwo::prover::backend::Column;
+use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::backend::{BackendForChannel, Column};
 use veristar_air::chips::Constraints;
 use veristar_air::evaluator::{Challenge, Evaluator};
 use veristar_air::pack::address_columns;
-use veristar_air::program::{R, T};
+use veristar_air::program::{Program, R, T};
+use veristar_model::Graph;
 use veristar_verifier::challenges::Challenges;
+use veristar_verifier::hash::HashBytes;
 use veristar_verifier::verify::public_sum;
 
 /// A broken constraint or an unmatched lookup.
@@ -108,27 +113,35 @@ fn witness_of(prepared: &Prepared, execution: &Execution) -> Result<OwnedWitness
     channel.mix_u64(1);
     let mut challenges = Challenges::evaluation_points(&mut channel, layout);
     challenges.draw_lookups(&mut channel);
-    let placement = |i: usize| &prepared.commitments.placements[&layout.instances[i].log_size];
+    let placement = |i: usize| prepared.commitments.placement(&layout.instances[i]);
+    let randomness = match prepared.package.key.hides() {
+        true => Randomness::from_seed([1; 32]),
+        false => Randomness::none(),
+    };
+    let mut masks = Masks::new(layout, &prepared.commitments, randomness);
 
     let uses = Uses::new(&prepared.directory);
     let values = witness::values(graph, program, &memory, &uses)?;
-    let values: Vec<Vec<BaseColumn>> = values
+    let mut values: Vec<Vec<BaseColumn>> = values
         .iter()
         .enumerate()
         .map(|(i, columns)| columns.iter().map(|c| placement(i).column(c)).collect())
         .collect();
+    masks.values(&mut values);
     let evaluations = witness::evaluations(program, &memory, &challenges);
-    let evaluations: Vec<Vec<BaseColumn>> = evaluations
+    let mut evaluations: Vec<Vec<BaseColumn>> = evaluations
         .iter()
         .enumerate()
         .map(|(i, columns)| columns.iter().flat_map(|c| placement(i).extension(c)).collect())
         .collect();
+    masks.evaluations(&mut evaluations);
     let mut all_sums = Vec::new();
     let mut claims = Vec::new();
     for (i, instance) in layout.instances.iter().enumerate() {
         let columns = prepared.columns(i, &values, &evaluations);
         let packed = crate::domain::PackedChallenges::new(&challenges, QM31::zero());
-        let (columns, claim) = sums(&instance.chip, &columns, &packed, placement(i));
+        let (columns, claim) =
+            sums(&instance.chip, &columns, &packed, placement(i), masks.randomness());
         all_sums.push(columns);
         claims.push(claim);
     }
@@ -154,16 +167,19 @@ impl OwnedWitness {
 }
 
 /// Broken constraints, on all rows (reserved ones too, where selectors switch them off).
-pub fn rows(
-    prepared: &Prepared,
+pub fn rows<MC: MerkleChannel<H: HashBytes>>(
+    prepared: &Prepared<MC>,
     witness: &Witness<'_>,
     challenges: &Challenges,
     claims: &[QM31],
-) -> Vec<Violation> {
+) -> Vec<Violation>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     let layout = prepared.layout();
     let mut found = Vec::new();
     for (i, instance) in layout.instances.iter().enumerate() {
-        let placement = &prepared.commitments.placements[&instance.log_size];
+        let placement = prepared.commitments.placement(instance);
         let columns = prepared.columns(i, witness.values, witness.evaluations);
         for row in 0..placement.rows() {
             let before = (row + placement.rows() - 1) % placement.rows();
@@ -181,7 +197,7 @@ pub fn rows(
             let row = row.saturating_sub(placement.first_active());
             let chip = instance.chip.name();
             for name in driver.broken {
-                let layer = layer(prepared, i, row);
+                let layer = layer(&prepared.package.graph, &prepared.program, i, row);
                 found.push(Violation::Constraint { chip, layer, row, name });
             }
         }
@@ -191,8 +207,7 @@ pub fn rows(
 
 /// The layer that a row works for: lowering gives a node's result its cells first and then whatever
 /// else the node needs, so the last address of the row belongs to the node before it.
-fn layer(prepared: &Prepared, table: usize, row: usize) -> String {
-    let (graph, program) = (&prepared.package.graph, &prepared.program);
+fn layer(graph: &Graph, program: &Program, table: usize, row: usize) -> String {
     let columns = address_columns(&program.layout.instances[table].chip);
     let addresses = columns.iter().map(|c| program.tables[table].program[*c][row] as u32);
     let Some(address) = addresses.max() else { return String::new() };
@@ -217,7 +232,7 @@ fn lookups(
         tuples.entry(key).or_insert((M31::zero(), chip, row)).0 += times;
     };
     for (i, instance) in layout.instances.iter().enumerate() {
-        let placement = &prepared.commitments.placements[&instance.log_size];
+        let placement = prepared.commitments.placement(instance);
         let columns = prepared.columns(i, witness.values, witness.evaluations);
         for row in placement.first_active()..placement.rows() {
             let mut driver = Row {
@@ -329,6 +344,9 @@ impl Evaluator for Row<'_> {
     }
     fn zero(&self) -> QM31 {
         QM31::zero()
+    }
+    fn join(&self, coordinates: [M31; 4]) -> QM31 {
+        QM31::from_m31_array(coordinates)
     }
     fn take_fractions(&mut self, fractions: &[(M31, QM31)], _: Option<&QM31>) -> bool {
         match &mut self.fractions {

@@ -1,24 +1,30 @@
 //! Commitments of the columns that are fixed at set-up: program and weights.
 
-use crate::trace::{m31, Evaluation, Placement};
+use crate::randomness::{Mask, Randomness};
+use crate::trace::{evaluation, m31, Evaluation, Placement};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use stwo::core::channel::MerkleChannel;
 use stwo::core::fields::m31::M31;
 use stwo::core::pcs::PcsConfig;
 use stwo::core::poly::circle::CanonicCoset;
 use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::backend::BackendForChannel;
 use stwo::prover::mempool::BaseColumnPool;
 use stwo::prover::poly::circle::PolyOps;
 use stwo::prover::poly::twiddles::TwiddleTree;
 use stwo::prover::CommitmentTreeProver;
+use veristar_air::chips::Chip;
 use veristar_air::logup::{ACTIVE, EDGE, SHARED};
-use veristar_air::program::Program;
+use veristar_air::program::{Instance, Program};
+use veristar_security::Hiding;
+use veristar_verifier::hash::HashBytes;
 use veristar_verifier::Key;
 
 /// A committed tree.
-pub type Tree = CommitmentTreeProver<SimdBackend, Blake2sMerkleChannel>;
+pub type Tree<MC> = CommitmentTreeProver<SimdBackend, MC>;
 
 /// What commitments of one key share.
 pub struct Commitments {
@@ -28,8 +34,8 @@ pub struct Commitments {
     pub twiddles: TwiddleTree<SimdBackend>,
     /// Buffers reused between proofs.
     pub pool: BaseColumnPool<SimdBackend>,
-    /// Where rows are stored, by log2 of the rows.
-    pub placements: BTreeMap<u32, Placement>,
+    /// Where rows are stored, by log2 of the rows and reserved rows.
+    placements: BTreeMap<(u32, u32), Placement>,
 }
 
 impl Commitments {
@@ -38,17 +44,31 @@ impl Commitments {
         let config = key.config();
         let log_domain = key.layout.log_height() + config.fri_config.log_blowup_factor;
         let domain = CanonicCoset::new(log_domain).circle_domain();
-        let reserved = key.layout.reserved as usize;
-        let sizes = key.layout.instances.iter().map(|i| i.log_size);
+        let zero = match key.hides() {
+            true => Hiding::new(&key.parameters()).zero_rows(),
+            false => usize::MAX,
+        };
+        let placement = |i: &Instance| {
+            let (log, reserved) = (i.log_size, i.reserved);
+            ((log, reserved), Placement::new(log, reserved as usize, zero))
+        };
         Self {
             config,
             twiddles: SimdBackend::precompute_twiddles(domain.half_coset),
             pool: BaseColumnPool::new(),
-            placements: sizes.map(|log| (log, Placement::new(log, reserved))).collect(),
+            placements: key.layout.instances.iter().map(placement).collect(),
         }
     }
 
-    fn tree(&self, columns: Vec<Evaluation>) -> Tree {
+    /// Where a table's rows are stored.
+    pub fn placement(&self, instance: &Instance) -> &Placement {
+        &self.placements[&(instance.log_size, instance.reserved)]
+    }
+
+    fn tree<MC: MerkleChannel>(&self, columns: Vec<Evaluation>) -> Tree<MC>
+    where
+        SimdBackend: BackendForChannel<MC>,
+    {
         let polynomials = SimdBackend::interpolate_columns(columns, &self.twiddles);
         CommitmentTreeProver::new(
             polynomials,
@@ -71,7 +91,7 @@ fn program_columns(program: &Program, commitments: &Commitments) -> Vec<(u32, Ba
         layout.instances.iter().zip(&program.tables).zip(&columns.indices)
     {
         let log_size = instance.log_size;
-        let placement = &commitments.placements[&log_size];
+        let placement = commitments.placement(instance);
         let reserved = placement.first_active();
         for (own, index) in indices.iter().enumerate() {
             if result[*index].is_some() {
@@ -99,49 +119,64 @@ fn program_columns(program: &Program, commitments: &Commitments) -> Vec<(u32, Ba
     result.into_iter().flatten().collect()
 }
 
-fn weights_columns(program: &Program, commitments: &Commitments) -> Vec<(u32, BaseColumn)> {
+/// The weights tree's columns, table by table, with random cells from a seed.
+fn weights_columns(
+    program: &Program,
+    commitments: &Commitments,
+    mut randomness: Randomness,
+) -> Vec<(u32, BaseColumn)> {
     let tables = program.layout.instances.iter().zip(&program.tables);
-    let columns: Vec<(u32, &Vec<i32>)> = tables
-        .flat_map(|(instance, table)| table.weights.iter().map(|c| (instance.log_size, c)))
-        .collect();
-    columns
+    let mut columns: Vec<(&Instance, BaseColumn)> = tables
+        .flat_map(|(instance, table)| table.weights.iter().map(move |c| (instance, c)))
+        .collect::<Vec<_>>()
         .into_par_iter()
-        .map(|(log_size, column)| {
+        .map(|(instance, column)| {
             let cells: Vec<M31> = column.iter().map(|v| m31(*v)).collect();
-            (log_size, commitments.placements[&log_size].column(&cells))
+            (instance, commitments.placement(instance).column(&cells))
         })
-        .collect()
+        .collect();
+    for (instance, column) in &mut columns {
+        match instance.chip {
+            Chip::Blind(_) => randomness.fill(Mask::Salt, column.as_mut_slice()),
+            _ => commitments.placement(instance).randomise(column, &mut randomness, Mask::Weights),
+        }
+    }
+    columns.into_iter().map(|(instance, column)| (instance.log_size, column)).collect()
 }
 
 /// Columns that are fixed at set-up, committed.
-pub struct Fixed {
+pub struct Fixed<MC: MerkleChannel = Blake2sMerkleChannel>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     /// The columns on the trace domain, in the tree's order.
     pub columns: Vec<BaseColumn>,
     /// Their tree.
-    pub tree: Tree,
+    pub tree: Tree<MC>,
 }
 
-impl Fixed {
+impl<MC: MerkleChannel<H: HashBytes>> Fixed<MC>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     /// The program columns, in the order of `Layout::program_columns`.
     pub fn program(program: &Program, commitments: &Commitments) -> Self {
         Self::new(program_columns(program, commitments), commitments)
     }
 
-    /// The weights columns, table by table.
-    pub fn weights(program: &Program, commitments: &Commitments) -> Self {
-        Self::new(weights_columns(program, commitments), commitments)
+    /// The weights columns, table by table; the same seed gives the same commitment.
+    pub fn weights(program: &Program, commitments: &Commitments, randomness: Randomness) -> Self {
+        Self::new(weights_columns(program, commitments, randomness), commitments)
     }
 
     fn new(columns: Vec<(u32, BaseColumn)>, commitments: &Commitments) -> Self {
-        let place = |(log_size, column): &(u32, BaseColumn)| {
-            commitments.placements[log_size].evaluation(column.clone())
-        };
+        let place = |(log_size, column): &(u32, BaseColumn)| evaluation(*log_size, column.clone());
         let tree = commitments.tree(columns.iter().map(place).collect());
         Self { columns: columns.into_iter().map(|(_, column)| column).collect(), tree }
     }
 
     /// The commitment.
     pub fn root(&self) -> [u8; 32] {
-        self.tree.commitment.root().0
+        MC::H::to_bytes(self.tree.commitment.root()).0
     }
 }

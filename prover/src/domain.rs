@@ -35,6 +35,7 @@ pub struct PackedChallenges {
     z: PackedQM31,
     alpha: [PackedQM31; 5],
     beta: PackedQM31,
+    delta: PackedQM31,
     claim: PackedQM31,
 }
 
@@ -48,8 +49,14 @@ impl PackedChallenges {
             z: PackedQM31::broadcast(challenges.z),
             alpha: challenges.alpha.map(PackedQM31::broadcast),
             beta: PackedQM31::broadcast(challenges.beta),
+            delta: PackedQM31::broadcast(challenges.delta),
             claim: PackedQM31::broadcast(claim),
         }
+    }
+
+    /// What joins the tables' masks to the lookup sum.
+    pub fn delta(&self) -> QM31 {
+        self.delta.to_array()[0]
     }
 
     /// The value of a challenge.
@@ -60,6 +67,7 @@ impl PackedChallenges {
             Challenge::Z => self.z,
             Challenge::Alpha(n) => self.alpha[n],
             Challenge::Beta => self.beta,
+            Challenge::Delta => self.delta,
             Challenge::Claim => self.claim,
         }
     }
@@ -256,6 +264,9 @@ impl<'a> Evaluator for OnDomain<'a> {
     }
     fn zero(&self) -> PackedQM31 {
         PackedQM31::zero()
+    }
+    fn join(&self, coordinates: [PackedM31; 4]) -> PackedQM31 {
+        PackedQM31::from_packed_m31s(coordinates)
     }
     fn assert_zero(&mut self, _: &'static str, value: PackedM31) {
         self.total += self.powers[self.next] * value;

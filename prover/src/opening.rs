@@ -4,7 +4,7 @@
 //! combines the openings. Many wide and tall tables leave that challenge fewer bits than the rest
 //! of the proof has; a few bits of work make them up (`veristar_security::account`).
 
-use stwo::core::channel::{Blake2sChannel, Channel};
+use stwo::core::channel::{Channel, MerkleChannel};
 use stwo::core::circle::CirclePoint;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
@@ -12,43 +12,46 @@ use stwo::core::fri::FriProof;
 use stwo::core::pcs::quotients::PointSample;
 use stwo::core::pcs::TreeVec;
 use stwo::core::proof_of_work::GrindOps;
-use stwo::core::vcs::blake2_hash::Blake2sHash;
-use stwo::core::vcs_lifted::blake2_merkle::{Blake2sMerkleChannel, Blake2sMerkleHasher};
 use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::backend::BackendForChannel;
 use stwo::prover::fri::{FriDecommitResult, FriProver};
 use stwo::prover::pcs::quotient_ops::compute_fri_quotients;
 use stwo::prover::{CommitmentSchemeProver, ComponentProver, ComponentProvers};
 use tracing::info_span;
 use veristar_verifier::component::COMPOSITION_COLUMNS;
+use veristar_verifier::hash::{Hash, HashBytes};
 use veristar_verifier::proof::composition_at;
 
 /// The end of a proof.
-pub struct Opened {
+pub struct Opened<H: HashBytes> {
     /// Roots of all trees.
-    pub roots: Vec<Blake2sHash>,
+    pub roots: Vec<Hash>,
     /// Values at the out-of-domain points, by tree and column.
     pub samples: Vec<Vec<Vec<QM31>>>,
     /// Values at the query positions, by tree and column.
     pub queried: Vec<Vec<Vec<M31>>>,
     /// Hashes that complete the Merkle paths, by tree.
-    pub paths: Vec<Vec<Blake2sHash>>,
+    pub paths: Vec<Vec<Hash>>,
     /// Proof of work before the openings are combined.
     pub opening_nonce: u64,
     /// Proof of work before the queries are drawn.
     pub nonce: u64,
     /// The low-degree test.
-    pub fri: FriProof<Blake2sMerkleHasher>,
+    pub fri: FriProof<H>,
 }
 
 /// Proves the tables' constraints over the columns committed in `scheme`, whose transcript is
 /// `channel`; `None` if a constraint does not hold.
-pub fn open(
+pub fn open<MC: MerkleChannel<H: HashBytes>>(
     tables: &[&dyn ComponentProver<SimdBackend>],
-    channel: &mut Blake2sChannel,
-    mut scheme: CommitmentSchemeProver<'_, SimdBackend, Blake2sMerkleChannel>,
+    channel: &mut MC::C,
+    mut scheme: CommitmentSchemeProver<'_, SimdBackend, MC>,
     log_height: u32,
     opening_pow_bits: u32,
-) -> Option<Opened> {
+) -> Option<Opened<MC::H>>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     let config = scheme.config;
     let log_blowup = config.fri_config.log_blowup_factor;
     let log_domain = log_height + log_blowup;
@@ -110,7 +113,7 @@ pub fn open(
     );
     drop(span);
     let span = info_span!("low-degree test").entered();
-    let fri = FriProver::<SimdBackend, Blake2sMerkleChannel>::commit(
+    let fri = FriProver::<SimdBackend, MC>::commit(
         channel,
         config.fri_config,
         &quotients,
@@ -131,11 +134,12 @@ pub fn open(
         .map(|tree| {
             let columns = tree.polynomials.iter().map(|p| &p.evals.values).collect();
             let (queried, path) = tree.commitment.decommit(&query_positions, columns);
-            (queried, path.decommitment.hash_witness)
+            let path = path.decommitment.hash_witness.into_iter().map(MC::H::to_bytes);
+            (queried, path.collect())
         })
         .unzip();
     Some(Opened {
-        roots: scheme.roots().0,
+        roots: scheme.roots().0.into_iter().map(MC::H::to_bytes).collect(),
         samples: values.0,
         queried,
         paths,

@@ -3,14 +3,23 @@
 
 use crate::commitments::{Commitments, Fixed};
 use crate::error::ProveError;
+use crate::randomness::{seed, Randomness};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use stwo::core::channel::MerkleChannel;
+use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
+use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
+use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::backend::BackendForChannel;
 use tracing::instrument;
-use veristar_air::program::Program;
-use veristar_air::{compile, Options};
+use veristar_air::chips::Chip;
+use veristar_air::program::{Instance, Program, Table};
+use veristar_air::{compile, Options, Reserved};
 use veristar_model::{Graph, TensorId};
-use veristar_security::{reserved_rows, Preset, LOG_LOW};
+use veristar_security::{HashFunction, Hiding, Preset, LOG_LOW};
 use veristar_verifier::bytes::{check_header, header, Reader};
+use veristar_verifier::hash::HashBytes;
 use veristar_verifier::{FormatError, Key};
 
 const MAGIC: &[u8; 8] = b"VERISTRM";
@@ -24,6 +33,8 @@ pub struct Package {
     pub graph: Graph,
     /// The verification key.
     pub key: Key,
+    /// Where the random cells of the weights commitment come from; `None` if nothing is hidden.
+    pub weights_seed: Option<[u8; 32]>,
     /// The original ONNX file, for comparisons with float inference; may be empty.
     pub onnx: Vec<u8>,
 }
@@ -37,6 +48,20 @@ pub struct SetupOptions {
     pub batch: usize,
     /// Public tensors among the graph's inputs and outputs.
     pub public: BTreeSet<TensorId>,
+    /// What is hidden.
+    pub hiding: HidingOption,
+}
+
+/// Whether proofs hide what is not public, and how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HidingOption {
+    /// They do not: for public models and inputs. Proofs are a little smaller and quicker.
+    None,
+    /// They do, for as many proofs as fit in tables of the size that the model needs anyway, and for
+    /// 32 at least.
+    Fitting,
+    /// They do, for this many proofs.
+    Proofs(NonZeroU32),
 }
 
 /// Compiles a graph and commits to its program and weights.
@@ -45,23 +70,55 @@ pub struct SetupOptions {
 /// The graph is not usable, or too large.
 #[instrument(skip_all, name = "setup")]
 pub fn setup(graph: Graph, options: &SetupOptions) -> Result<Package, ProveError> {
-    let program = compile_for(&graph, options.preset, options.batch, &options.public)?;
+    let compiled =
+        |proofs| compile_for(&graph, options.preset, options.batch, &options.public, proofs);
+    let (proofs, program) = match options.hiding {
+        HidingOption::None => (0, compiled(0)?),
+        HidingOption::Proofs(n) => (n.get(), compiled(n.get())?),
+        HidingOption::Fitting => {
+            let program = compiled(LEAST_PROOFS)?;
+            let proofs = fitting_proofs(&program, options.preset, LEAST_PROOFS);
+            (proofs, compiled(proofs)?)
+        }
+    };
+    let weights_seed = match proofs {
+        0 => None,
+        _ => Some(seed()?),
+    };
     let architecture = architecture(&graph);
     let mut key = Key {
         name: graph.name.clone(),
         preset: options.preset,
-        hiding: false,
+        proofs,
         architecture,
         layout: program.layout.clone(),
         program_root: [0; 32],
         weights_root: [0; 32],
     };
     let commitments = Commitments::new(&key);
-    key.program_root = Fixed::program(&program, &commitments).root();
-    key.weights_root = Fixed::weights(&program, &commitments).root();
+    let randomness = weights_seed.map_or_else(Randomness::none, Randomness::from_seed);
+    let roots = match options.preset.hash() {
+        HashFunction::Blake2s => roots::<Blake2sMerkleChannel>,
+        HashFunction::Poseidon252 => roots::<Poseidon252MerkleChannel>,
+    };
+    (key.program_root, key.weights_root) = roots(&program, &commitments, randomness);
+    let package = Package { graph, key, weights_seed, onnx: Vec::new() };
     // The limits of a key are checked where it is read: here too.
-    Key::from_bytes(&key.to_bytes())?;
-    Ok(Package { graph, key, onnx: Vec::new() })
+    Key::from_bytes(&package.key.to_bytes())?;
+    Ok(package)
+}
+
+/// Commitments of the program and of the weights.
+fn roots<MC: MerkleChannel<H: HashBytes>>(
+    program: &Program,
+    commitments: &Commitments,
+    randomness: Randomness,
+) -> ([u8; 32], [u8; 32])
+where
+    SimdBackend: BackendForChannel<MC>,
+{
+    let fixed = Fixed::<MC>::program(program, commitments);
+    (fixed.root(), Fixed::<MC>::weights(program, commitments, randomness).root())
 }
 
 /// BLAKE3 hash of the public part of a graph.
@@ -70,28 +127,63 @@ pub fn architecture(graph: &Graph) -> [u8; 32] {
     *blake3::hash(&bytes).as_bytes()
 }
 
-/// Compiles with the rows reserved that the preset asks for at the resulting height. A preset may
-/// have other parameters for low tables than for tall ones: low ones are tried first.
+/// Compiles for a number of proofs (0: none are hidden), with the rows reserved that the preset asks
+/// for at the resulting height. A preset may have other parameters for low tables than for tall
+/// ones: low ones are tried first.
 fn compile_for(
     graph: &Graph,
     preset: Preset,
     batch: usize,
     public: &BTreeSet<TensorId>,
+    proofs: u32,
 ) -> Result<Program, ProveError> {
-    let reserved_at = |log_height| reserved_rows(&preset.parameters(log_height));
+    let reserved_at = |log_height| match proofs {
+        0 => Reserved::NONE,
+        _ => {
+            let hiding = Hiding::new(&preset.parameters(log_height));
+            Reserved {
+                rows: hiding.reserved(),
+                weights: hiding.reserved_weights(proofs as usize),
+                blind: Some(hiding.log_blind()),
+            }
+        }
+    };
     let mut reserved = reserved_at(LOG_LOW);
     loop {
         let program = compile(graph, &Options { batch, reserved, public: public.clone() })?;
         let needed = reserved_at(program.layout.log_height());
         // Reserving more rows never makes tables lower, so this ends.
-        if needed <= reserved {
+        if needed.rows <= reserved.rows && needed.weights <= reserved.weights {
             return Ok(program);
         }
         reserved = needed;
     }
 }
 
+/// For how many proofs the rows are enough that a program's weights do not need; at least `least`.
+fn fitting_proofs(program: &Program, preset: Preset, least: u32) -> u32 {
+    let hiding = Hiding::new(&preset.parameters(program.layout.log_height()));
+    let tables = program.layout.instances.iter().zip(&program.tables);
+    let room = |(instance, table): (&Instance, &Table)| {
+        let free = (1usize << instance.log_size) - table.used;
+        let proofs = hiding.proofs(free.saturating_sub(hiding.zero_rows()));
+        instance.chip.holds_weights().then_some(proofs)
+    };
+    let fitting = tables.filter_map(room).min();
+    fitting.map_or(UNLIMITED, |proofs| (proofs as u32).clamp(least, UNLIMITED))
+}
+
+/// Proofs of a model without weights: nothing is opened twice.
+const UNLIMITED: u32 = u32::MAX;
+/// Proofs for which weights are hidden at least, if the caller does not say.
+const LEAST_PROOFS: u32 = 32;
+
 impl Package {
+    /// The random cells of the weights commitment, always the same.
+    pub fn weights_randomness(&self) -> Randomness {
+        self.weights_seed.map_or_else(Randomness::none, Randomness::from_seed)
+    }
+
     /// Compiles the graph again and checks that it is the key's.
     ///
     /// # Errors
@@ -111,7 +203,7 @@ impl Package {
             tensors(&self.graph.inputs, true).into_iter().collect();
         public.extend(tensors(&self.graph.outputs, false));
         let batch = self.key.layout.batch as usize;
-        let program = compile_for(&self.graph, self.key.preset, batch, &public)?;
+        let program = compile_for(&self.graph, self.key.preset, batch, &public, self.key.proofs)?;
         match program.layout == self.key.layout {
             true => Ok(program),
             false => Err(ProveError::Mismatch),

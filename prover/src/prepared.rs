@@ -3,14 +3,24 @@
 use crate::commitments::{Commitments, Fixed};
 use crate::error::ProveError;
 use crate::package::Package;
+use crate::randomness::Randomness;
 use crate::sums::TableColumns;
 use crate::witness::uses::Directory;
+use stwo::core::channel::MerkleChannel;
+use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
 use stwo::prover::backend::simd::column::BaseColumn;
+use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::backend::BackendForChannel;
 use tracing::instrument;
 use veristar_air::program::{Layout, Program};
+use veristar_verifier::hash::HashBytes;
 
-/// A package ready for proofs.
-pub struct Prepared {
+/// A package ready for proofs. `MC` is the transcript: the one that verifiers use, but in tests that fix
+/// its challenges.
+pub struct Prepared<MC: MerkleChannel = Blake2sMerkleChannel>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     /// The package.
     pub package: Package,
     /// The compiled program.
@@ -21,8 +31,8 @@ pub struct Prepared {
     pub commitments: Commitments,
     /// Where table entries are.
     pub directory: Directory,
-    pub(crate) fixed_program: Fixed,
-    pub(crate) fixed_weights: Fixed,
+    pub(crate) fixed_program: Fixed<MC>,
+    pub(crate) fixed_weights: Fixed<MC>,
 }
 
 impl Prepared {
@@ -30,17 +40,44 @@ impl Prepared {
     ///
     /// # Errors
     /// The result is not what the package's key says.
-    #[instrument(skip_all, name = "prepare")]
     pub fn new(package: Package) -> Result<Self, ProveError> {
+        Self::hashed(package)
+    }
+}
+
+impl<MC: MerkleChannel<H: HashBytes>> Prepared<MC>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
+    /// [`Prepared::new`] for any transcript: `MC` must be the one of the package's preset.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn hashed(package: Package) -> Result<Self, ProveError> {
+        let randomness = package.weights_randomness();
+        let weights_root = package.key.weights_root;
+        let prepared = Self::recommitted(package, randomness)?;
+        match prepared.package.key.weights_root == weights_root {
+            true => Ok(prepared),
+            false => Err(ProveError::Mismatch),
+        }
+    }
+
+    /// Commits to the package's weights with given random cells; the key's weights root follows.
+    ///
+    /// # Errors
+    /// The package does not compile to its key.
+    #[doc(hidden)]
+    #[instrument(skip_all, name = "prepare")]
+    pub fn recommitted(mut package: Package, weights: Randomness) -> Result<Self, ProveError> {
         let program = package.program()?;
         let commitments = Commitments::new(&package.key);
         let fixed_program = Fixed::program(&program, &commitments);
-        let fixed_weights = Fixed::weights(&program, &commitments);
-        if fixed_program.root() != package.key.program_root
-            || fixed_weights.root() != package.key.weights_root
-        {
+        let fixed_weights = Fixed::weights(&program, &commitments, weights);
+        if fixed_program.root() != package.key.program_root {
             return Err(ProveError::Mismatch);
         }
+        package.key.weights_root = fixed_weights.root();
         let functions: Vec<_> =
             program.functions.iter().map(|id| &package.graph.tables[*id]).collect();
         let directory = Directory::new(&program, &functions);

@@ -1,7 +1,8 @@
 //! Lookup and running sums: the columns that [`veristar_air::logup`] constrains.
 //!
 //! Works on columns in stored order, sixteen rows at a time: fractions do not look at other rows.
-//! On reserved rows, which are 0 here, every denominator is 0 and the columns are free.
+//! On reserved rows all numerators are 0. Where values are 0 too, so are all denominators, and the
+//! columns are free: there they are random, and hide the columns' openings.
 
 use crate::domain::{PackedChallenges, LANES};
 use num_traits::{One, Zero};
@@ -16,10 +17,13 @@ use stwo::prover::backend::simd::qm31::PackedQM31;
 use stwo::prover::backend::Column;
 use veristar_air::chips::{Chip, Constraints};
 use veristar_air::evaluator::{Challenge, Evaluator};
+use veristar_air::logup;
 
+use crate::randomness::{Mask, Randomness};
 use crate::trace::Placement;
 
 /// A table's columns on the trace domain, in stored order.
+#[derive(Default)]
 pub struct TableColumns<'a> {
     /// Program columns, the shared ones included.
     pub program: Vec<&'a BaseColumn>,
@@ -37,10 +41,19 @@ pub fn sums(
     columns: &TableColumns<'_>,
     challenges: &PackedChallenges,
     placement: &Placement,
+    randomness: &mut Randomness,
 ) -> (Vec<BaseColumn>, QM31) {
     let shape = chip.shape();
     let packed_rows = placement.rows() / LANES;
     let count = shape.sums();
+    if !shape.has_total() {
+        let mut column = || {
+            let mut column = BaseColumn::zeros(placement.rows());
+            randomness.fill(Mask::Salt, column.as_mut_slice());
+            column
+        };
+        return ((0..4 * count).map(|_| column()).collect(), QM31::zero());
+    }
     // The row's own sums: column k holds the first k + 1 pairs (the last: and the term).
     let rows: Vec<Vec<PackedQM31>> = (0..packed_rows.div_ceil(CHUNK))
         .into_par_iter()
@@ -76,20 +89,68 @@ pub fn sums(
             [coordinate(0), coordinate(1), coordinate(2), coordinate(3)]
         })
         .collect();
-    let last = 4 * (count - 1);
-    let running = result.split_off(last);
-    result.extend(running.into_par_iter().map(inclusive_prefix_sum).collect::<Vec<_>>());
+
+    // Zero rows: steps of the running sum are random, but the last leads to the start; the column
+    // before a term's takes up the step, other columns are random.
+    let running = 4 * (count - 1);
+    let zero = placement.zero_rows();
+    let mask_row = placement.of(placement.mask_row());
+    let start = challenges.delta() * mask(chip, columns, challenges, mask_row);
+    let steps = placement.random_rows().fold(QM31::zero(), |sum, row| {
+        let place = placement.of(row);
+        sum + QM31::from_m31_array(std::array::from_fn(|i| result[running + i].at(place)))
+    });
+    let mut left = start - steps;
+    for row in zero.clone() {
+        let place = placement.of(row);
+        let step = match row + 1 == zero.end {
+            true => left,
+            false => randomness.extension(Mask::Sums),
+        };
+        left -= step;
+        for k in 0..count {
+            let value = match k + 1 == count || (shape.term && k + 2 == count) {
+                true => step,
+                false => randomness.extension(Mask::Sums),
+            };
+            for (i, coordinate) in value.to_m31_array().into_iter().enumerate() {
+                result[4 * k + i].set(place, coordinate);
+            }
+        }
+    }
+
+    let steps = result.split_off(running);
+    result.extend(steps.into_par_iter().map(inclusive_prefix_sum).collect::<Vec<_>>());
     let end = placement.of(placement.rows() - 1);
-    let total = QM31::from_m31_array(std::array::from_fn(|i| result[last + i].at(end)));
+    let total = QM31::from_m31_array(std::array::from_fn(|i| result[running + i].at(end)));
     if shape.term {
-        // The step from the last row to row 0 has no denominator to free it: the column before
-        // takes it up (its own constraint is free there).
+        // The step to row 0 starts at the last row's sum.
         let first = placement.of(0);
         for (i, coordinate) in total.to_m31_array().into_iter().enumerate() {
-            result[last - 4 + i].set(first, -coordinate);
+            let column = &mut result[running - 4 + i];
+            column.set(first, column.at(first) - coordinate);
         }
     }
     (result, total)
+}
+
+/// The mask of a table's total, from its cells in the last reserved row, stored at `place`.
+fn mask(
+    chip: &Chip,
+    columns: &TableColumns<'_>,
+    challenges: &PackedChallenges,
+    place: usize,
+) -> QM31 {
+    let at = place / LANES;
+    let mut driver = Fractions { columns, challenges, at, pairs: Vec::new(), term: None };
+    let mask = match chip.shape().mask() {
+        logup::Mask::Evaluation => driver.evaluation(0),
+        logup::Mask::Values => {
+            let cells = [driver.value(0), driver.value(1), driver.value(2), driver.value(3)];
+            driver.join(cells)
+        }
+    };
+    mask.to_array()[place % LANES]
 }
 
 /// Packed rows whose denominators are inverted together: one inversion costs as much as some
@@ -163,6 +224,9 @@ impl Evaluator for Fractions<'_> {
     }
     fn zero(&self) -> PackedQM31 {
         PackedQM31::zero()
+    }
+    fn join(&self, coordinates: [PackedM31; 4]) -> PackedQM31 {
+        PackedQM31::from_packed_m31s(coordinates)
     }
     fn take_fractions(
         &mut self,

@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{everything, inputs, mlp, prepared, without_weights};
-use veristar_prover::{check, prove};
-use veristar_security::Preset;
+use common::{everything, inputs, mlp, package, prepared, without_weights};
+use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
+use veristar_prover::{check, prove, HidingOption, Prepared};
+use veristar_security::{HashFunction, Preset};
 use veristar_verifier::{verify, Key, Proof};
 
 fn checks(graph: (veristar_model::Graph, common::Random), batch: usize) {
@@ -18,11 +19,30 @@ fn checks(graph: (veristar_model::Graph, common::Random), batch: usize) {
 }
 
 fn proves(graph: (veristar_model::Graph, common::Random), preset: Preset, batch: usize) {
+    for hiding in [HidingOption::Fitting, HidingOption::None] {
+        proves_with(graph.clone(), preset, batch, hiding);
+    }
+}
+
+fn proves_with(
+    graph: (veristar_model::Graph, common::Random),
+    preset: Preset,
+    batch: usize,
+    hiding: HidingOption,
+) {
     let (graph, mut random) = graph;
-    let prepared = prepared(&graph, preset, batch);
+    let package = package(&graph, preset, batch, hiding);
+    assert_eq!(package.key.hides(), hiding != HidingOption::None);
+    let key_bytes = package.key.to_bytes();
     let inputs = inputs(&graph, &mut random, batch);
-    let proven = prove(&prepared, &inputs).expect("prove");
-    let key_bytes = prepared.package.key.to_bytes();
+    let proven = match preset.hash() {
+        HashFunction::Blake2s => prove(&Prepared::new(package).expect("prepare"), &inputs),
+        HashFunction::Poseidon252 => {
+            let prepared = Prepared::<Poseidon252MerkleChannel>::hashed(package);
+            prove(&prepared.expect("prepare"), &inputs)
+        }
+    };
+    let proven = proven.expect("prove");
     let key = Key::from_bytes(&key_bytes).expect("key");
     let bytes = proven.proof.to_bytes();
     let proof = Proof::from_bytes(&bytes, &key).expect("proof bytes");
@@ -73,6 +93,17 @@ fn everything_is_proven_compact() {
 }
 
 #[test]
+fn a_starknet_proof_is_proven() {
+    proves(mlp(), Preset::Starknet, 1);
+    proves(without_weights(), Preset::Starknet, 1);
+}
+
+#[test]
+fn everything_is_proven_for_starknet() {
+    proves_with(everything(), Preset::Starknet, 1, HidingOption::None);
+}
+
+#[test]
 fn a_model_without_weights_is_proven() {
     proves(without_weights(), Preset::Fast, 1);
     proves(without_weights(), Preset::Compact, 2);
@@ -85,7 +116,7 @@ fn a_broken_constraint_names_layer_chip_row_and_constraint() {
     let mut witness = check::witness(&prepared, &inputs(&graph, &mut random, 1)).expect("witness");
     let instances = &prepared.layout().instances;
     let unary = instances.iter().position(|i| i.chip.name() == "unary").expect("unary");
-    let placement = &prepared.commitments.placements[&instances[unary].log_size];
+    let placement = prepared.commitments.placement(&instances[unary]);
     // The quotient of the first activation after the first dense layer.
     let quotient = veristar_air::chips::Unary::lane(0)[1];
     let cells = witness.values[unary][quotient].as_mut_slice();

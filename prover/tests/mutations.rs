@@ -3,12 +3,14 @@
 
 mod common;
 
-use common::{everything, inputs, mlp, prepared, without_weights};
+use common::{everything, inputs, mlp, package, prepared, without_weights};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use stwo::prover::backend::simd::column::BaseColumn;
+use veristar_air::chips::Chip;
+use veristar_air::logup::Mask;
 use veristar_prover::check::{self, OwnedWitness};
-use veristar_prover::{prove, Prepared, ProveError, Proven};
+use veristar_prover::{prove, HidingOption, Prepared, ProveError, Proven};
 use veristar_security::Preset;
 use veristar_verifier::{verify, Key, Proof, VerifyError};
 
@@ -21,11 +23,16 @@ fn proven() -> (Prepared, Proven) {
 
 /// Adds 1 to a cell of an active row.
 fn bump(prepared: &Prepared, table: usize, column: &mut BaseColumn, row: usize) {
-    let log_size = prepared.layout().instances[table].log_size;
-    let placement = &prepared.commitments.placements[&log_size];
+    let placement = prepared.commitments.placement(&prepared.layout().instances[table]);
     let place = placement.of(placement.first_active() + row);
     let cells = column.as_mut_slice();
     cells[place] += M31::from(1);
+}
+
+/// Adds 1 to a cell of the row that holds the mask of the table's total.
+fn bump_mask(prepared: &Prepared, table: usize, column: &mut BaseColumn) {
+    let placement = prepared.commitments.placement(&prepared.layout().instances[table]);
+    column.as_mut_slice()[placement.of(placement.mask_row())] += M31::from(1);
 }
 
 /// Applies a change to a copy of an honest witness and expects a violation.
@@ -52,6 +59,7 @@ fn every_column_of_every_chip_is_constrained() {
     names.dedup();
     let all = [
         "binary",
+        "blind",
         "field",
         "horner",
         "input",
@@ -66,9 +74,20 @@ fn every_column_of_every_chip_is_constrained() {
     let shape = honest();
     for (table, instance) in instances.iter().enumerate() {
         let chip = instance.chip.name();
+        if chip == "blind" {
+            // Its columns are random: no value of theirs breaks anything, or is used.
+            continue;
+        }
         let rows = prepared.program.tables[table].used;
         for column in 0..shape.values[table].len() {
-            for row in [0, rows / 3, rows - 1] {
+            // Some columns only hold the mask of the table's total.
+            let only_mask = match instance.chip {
+                Chip::Parameters(_) => true,
+                Chip::Input(c) => column >= c.width,
+                Chip::Table(c) => column >= c.width,
+                _ => false,
+            };
+            for row in [0, rows / 3, rows - 1].into_iter().filter(|_| !only_mask) {
                 let what = format!("{chip}: values column {column}, row {row}");
                 expect_violation(&prepared, &honest, &what, |w| {
                     bump(&prepared, table, &mut w.values[table][column], row);
@@ -79,6 +98,16 @@ fn every_column_of_every_chip_is_constrained() {
             let what = format!("{chip}: evaluations column {column}");
             expect_violation(&prepared, &honest, &what, |w| {
                 bump(&prepared, table, &mut w.evaluations[table][column], rows / 2);
+            });
+        }
+        for column in 0..4 {
+            let what = format!("{chip}: mask {column}");
+            expect_violation(&prepared, &honest, &what, |w| {
+                let holder = match instance.shape().mask() {
+                    Mask::Values => &mut w.values,
+                    Mask::Evaluation => &mut w.evaluations,
+                };
+                bump_mask(&prepared, table, &mut holder[table][column]);
             });
         }
         for column in 0..shape.sums[table].len() {
@@ -139,16 +168,26 @@ fn every_section_of_a_proof_is_bound() {
         });
         assert!(matches!(shifted, VerifyError::Constraints));
     }
+    // A table without a running sum has nothing that would bind its total.
+    let blind = proven.proof.claims.len() - 1;
+    let stray = refuse("total of `blind`", &|p| {
+        p.claims[0] += one;
+        p.claims[blind] -= one;
+    });
+    assert!(matches!(stray, VerifyError::Totals));
     for i in 0..4 {
         let error = refuse("commitment", &|p| p.commitments[i].0[3] ^= 1);
         assert!(matches!(error, VerifyError::Totals | VerifyError::Constraints), "{i}: {error}");
     }
     for tree in 0..proven.proof.samples.len() {
-        for column in 0..proven.proof.samples[tree].len() {
+        let columns = proven.proof.samples[tree].len();
+        // `blind` comes last and has four columns of each tree. No constraint reads them, nor a
+        // program column that this width does not need: they are bound by the low-degree test.
+        let unread = |column: usize| tree == 0 || (tree < 5 && column + 4 >= columns);
+        for column in 0..columns {
             for sample in 0..proven.proof.samples[tree][column].len() {
                 let error = refuse("sample", &|p| p.samples[tree][column][sample] += one);
-                // A program column that no constraint needs at this width is bound later.
-                let expected = matches!(error, VerifyError::Constraints) || tree == 0;
+                let expected = matches!(error, VerifyError::Constraints) || unread(column);
                 assert!(expected, "{tree}/{column}: {error}");
             }
         }
@@ -193,7 +232,8 @@ fn every_section_of_a_proof_is_bound() {
 #[test]
 fn trees_without_columns_are_bound() {
     let (graph, mut random) = without_weights();
-    let prepared = prepared(&graph, Preset::Compact, 1);
+    let package = package(&graph, Preset::Compact, 1, HidingOption::None);
+    let prepared = Prepared::new(package).expect("prepare");
     let proof = prove(&prepared, &inputs(&graph, &mut random, 1)).expect("prove").proof;
     let key = &prepared.package.key;
     verify(key, &proof).expect("honest");
@@ -259,13 +299,13 @@ fn every_field_of_a_key_is_bound() {
     let changes: [Change<'_>; 9] = [
         ("name", &|k| k.name.push('x')),
         ("preset", &|k| k.preset = Preset::Fast),
-        ("hiding", &|k| k.hiding = !k.hiding),
+        ("proofs", &|k| k.proofs -= 1),
         ("architecture", &|k| k.architecture[0] ^= 1),
         ("program root", &|k| k.program_root[0] ^= 1),
         ("weights root", &|k| k.weights_root[0] ^= 1),
         ("reads", &|k| k.layout.constants[0].reads += 1),
         ("scale", &|k| k.layout.public[0].scale *= 2.0),
-        ("reserved rows", &|k| k.layout.reserved += 1),
+        ("reserved rows", &|k| k.layout.instances[0].reserved += 1),
     ];
     for (what, change) in changes {
         let mut other = key.clone();

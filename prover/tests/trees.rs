@@ -196,8 +196,8 @@ impl Subject {
     }
 
     fn place(&self, table: usize, row: usize) -> usize {
-        let log_size = self.prepared.layout().instances[table].log_size;
-        let placement = &self.prepared.commitments.placements[&log_size];
+        let instance = &self.prepared.layout().instances[table];
+        let placement = self.prepared.commitments.placement(instance);
         placement.of(placement.first_active() + row)
     }
 

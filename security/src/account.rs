@@ -61,7 +61,8 @@ const LOG2_FIELD: f64 = 123.999_999;
 const QUERY_MARGIN: f64 = 1e-9;
 
 /// Collision bits of the commitments' hash: half of 8 words of 31 bits, the shortest output in use
-/// (words of Blake2s reduced below `p` where a verifier needs field elements; else 32 bits each).
+/// (words of Blake2s reduced below `p` where a verifier needs field elements; else 32 bits each;
+/// Poseidon252 has 251 bits).
 const HASH_COLLISION_BITS: u32 = 124;
 
 /// Multiplicities of the Johnson regime's interpolation that are tried.
@@ -297,6 +298,7 @@ mod tests {
             (Preset::Fast, TYPICAL, [98, 96, 43, 55]),
             (Preset::Fast, tall, [99, 96, 50, 54]),
             (Preset::Compact, TYPICAL, [98, 96, 33, 56]),
+            (Preset::Starknet, TYPICAL, [96, 94, 34, 54]),
         ];
         for (preset, sizes, totals_expected) in expected {
             accept(preset, &sizes).unwrap();

@@ -5,6 +5,7 @@
 //! | [`Preset`], [`Parameters`] | the only parameters a verifier accepts |
 //! | [`account()`] | bits per error source, in four regimes, conjectured and proven |
 //! | [`accept`] | whether a preset is good enough for a proof's sizes |
+//! | [`Hiding`] | how many rows of random cells hide what a proof opens |
 //!
 //! Only [`Account::conjectured`] decides what is accepted; the other regimes are printed beside it
 //! so that nobody mistakes a conjecture for a theorem.
@@ -16,10 +17,12 @@
 extern crate alloc;
 
 mod account;
+mod hiding;
 mod logarithm;
 mod parameters;
 
 pub use account::{
     accept, account, Account, Bits, Insecure, Sizes, CONSTRAINT_DEGREE, MINIMUM_CONJECTURED_BITS,
 };
-pub use parameters::{reserved_rows, Parameters, Preset, LOG_LOW};
+pub use hiding::Hiding;
+pub use parameters::{HashFunction, Parameters, Preset, LOG_LOW};

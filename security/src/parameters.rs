@@ -27,6 +27,18 @@ pub enum Preset {
     Fast,
     /// Short proofs: blow-up 32.
     Compact,
+    /// Proofs for a contract on Starknet: few openings, hashed by Poseidon, and as much work as a
+    /// prover can do through that hash in a fraction of a second (docs/src/starknet.md).
+    Starknet,
+}
+
+/// What hashes trees and transcript.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashFunction {
+    /// Blake2s, 256 bits.
+    Blake2s,
+    /// Poseidon over Starknet's field, 251 bits.
+    Poseidon252,
 }
 
 /// Tables of at most `2^LOG_LOW` rows count as low.
@@ -34,7 +46,10 @@ pub const LOG_LOW: u32 = 13;
 
 impl Preset {
     /// Every preset.
-    pub const ALL: [Preset; 2] = [Preset::Fast, Preset::Compact];
+    pub const ALL: [Preset; 3] = [Preset::Fast, Preset::Compact, Preset::Starknet];
+
+    /// Those whose proofs are hashed by Blake2s: for native and browser verifiers.
+    pub const BLAKE2S: [Preset; 2] = [Preset::Fast, Preset::Compact];
 
     /// Its parameters when the tallest table has `2^log_height` rows.
     pub const fn parameters(self, log_height: u32) -> Parameters {
@@ -42,6 +57,7 @@ impl Preset {
             Preset::Fast if log_height <= LOG_LOW => (2, 41, 16, 12),
             Preset::Fast => (1, 83, 16, 12),
             Preset::Compact => (5, 16, 18, 16),
+            Preset::Starknet => (4, 20, 16, 8),
         };
         Parameters {
             log_blowup,
@@ -58,17 +74,15 @@ impl Preset {
         match self {
             Preset::Fast => "fast",
             Preset::Compact => "compact",
+            Preset::Starknet => "starknet",
         }
     }
-}
 
-/// Rows that every table keeps for random values (the hiding of DESIGN section 4).
-///
-/// A column reveals one evaluation for each query and, for each out-of-domain point, an
-/// extension-field element: four base-field evaluations; columns that are also read at the row
-/// before are opened at two points. Three blocks of that many rows let values, lookup sums and
-/// running sums each be masked by a block of their own.
-pub const fn reserved_rows(parameters: &Parameters) -> usize {
-    let revealed = parameters.queries + 2 * 4;
-    3 * (revealed + 8)
+    /// What hashes trees and transcript.
+    pub const fn hash(self) -> HashFunction {
+        match self {
+            Preset::Fast | Preset::Compact => HashFunction::Blake2s,
+            Preset::Starknet => HashFunction::Poseidon252,
+        }
+    }
 }

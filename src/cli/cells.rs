@@ -64,6 +64,8 @@ fn used(instance: &Instance, table: &Table, program: &Program) -> Used {
                 result.written += usize::from(cell(Maximum::POSITION_READS, row) != 0);
             }
         }
+        // Chips that hide, or that stand in proofs about weights, have no elements.
+        _ => {}
     }
     let per_element = instance.shape().values / width.max(1);
     let committed = match &instance.chip {
@@ -97,7 +99,7 @@ pub struct Row {
 pub fn rows(layout: &Layout, program: Option<&Program>) -> Vec<Row> {
     let row = |(index, instance): (usize, &Instance)| Row {
         instance: *instance,
-        active: (1usize << instance.log_size).saturating_sub(layout.reserved as usize),
+        active: (1usize << instance.log_size).saturating_sub(instance.reserved as usize),
         used: program.and_then(|p| p.tables.get(index).map(|table| used(instance, table, p))),
     };
     layout.instances.iter().enumerate().map(row).collect()
@@ -119,7 +121,11 @@ impl Row {
         let mut result = json!({
             "name": self.instance.chip.name(),
             "width": self.instance.chip.width(),
-            "rows": { "total": 1usize << self.instance.log_size, "active": self.active },
+            "rows": {
+                "total": 1usize << self.instance.log_size,
+                "reserved": self.instance.reserved,
+                "active": self.active,
+            },
             "columns": {
                 "program": self.instance.shape().program,
                 "weights": weights,
@@ -177,6 +183,7 @@ pub fn table(rows: &[Row]) -> String {
             row.instance.chip.name().to_string(),
             row.instance.chip.width().to_string(),
             format!("2^{}", row.instance.log_size),
+            row.instance.reserved.to_string(),
             shape.program.to_string(),
         ];
         line.extend(row.columns().map(|n| n.to_string()));
@@ -186,8 +193,10 @@ pub fn table(rows: &[Row]) -> String {
         }
         line
     });
-    let mut header =
-        vec!["chip", "width", "rows", "program", "weights", "values", "evals", "sums", "cells"];
+    let mut header = vec![
+        "chip", "width", "rows", "reserved", "program", "weights", "values", "evals", "sums",
+        "cells",
+    ];
     if rows.iter().any(|row| row.used.is_some()) {
         header.extend(["used rows", "used weights", "activations"]);
     }

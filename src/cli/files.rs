@@ -2,7 +2,7 @@
 //!
 //! An [`Output`] is opened before the work starts, as a temporary file in the target's directory, so
 //! that a place that cannot be written is known at once. It takes its name only when it is complete
-//! and on disk; dropped before, it leaves nothing.
+//! and on disk; dropped before, it leaves nothing. Several take their names together or not at all.
 
 use super::text;
 use anyhow::{anyhow, bail, Context, Result};
@@ -10,6 +10,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
+use veristar::prover::budget::{self, Count, Lock};
 use veristar::prover::Package;
 use veristar::verifier::verify::hex;
 use veristar::verifier::Key;
@@ -20,6 +21,7 @@ pub enum Kind {
     Package,
     Key,
     Proof,
+    Ranges,
     Other,
 }
 
@@ -29,6 +31,7 @@ impl Kind {
             Some(b"VERISTRM") => Self::Package,
             Some(b"VERISTRK") => Self::Key,
             Some(b"VERISTRP") => Self::Proof,
+            Some(b"VERISTRR") => Self::Ranges,
             _ => Self::Other,
         }
     }
@@ -38,6 +41,7 @@ impl Kind {
             Self::Package => "a model package (.vsm)",
             Self::Key => "a verification key (.vk)",
             Self::Proof => "a proof",
+            Self::Ranges => "a proof of weight ranges (.vranges)",
             Self::Other => "no Veristar file",
         }
     }
@@ -99,10 +103,7 @@ impl Output {
         if path.is_dir() {
             return Err(cannot(&"it is a directory"));
         }
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let directory = directory(path);
         if !directory.is_dir() {
             return Err(cannot(&format!("`{}` is no directory", directory.display())));
         }
@@ -129,20 +130,182 @@ impl Output {
     /// Gives the file its name.
     pub fn publish(self) -> Result<PathBuf> {
         let path = self.path;
-        self.file.persist(&path).map_err(|e| {
-            let reason = text::one_line(&e.error.to_string());
+        let cannot = |e: &std::io::Error| {
+            let reason = text::one_line(&e.to_string());
             anyhow!("cannot write `{}`: {reason}; choose another place", path.display())
-        })?;
+        };
+        self.file.persist(&path).map_err(|e| cannot(&e.error))?;
+        budget::sync_directory(&path).map_err(|e| cannot(&e))?;
         Ok(path)
+    }
+
+    /// Gives all files their names, in this order, or none: then what had a name before has it again.
+    pub fn publish_all(outputs: Vec<Self>) -> Result<()> {
+        let mut done: Vec<Replaced> = Vec::new();
+        for output in outputs {
+            let step = Replaced::keep(&output.path).and_then(|kept| {
+                done.push(kept);
+                output.publish()
+            });
+            if let Err(error) = step {
+                done.iter().rev().for_each(Replaced::restore);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What had a name before, under another one until this is dropped.
+struct Replaced {
+    path: PathBuf,
+    kept: Option<(tempfile::TempDir, PathBuf)>,
+}
+
+impl Replaced {
+    fn keep(path: &Path) -> Result<Self> {
+        let mut kept = None;
+        if fs::symlink_metadata(path).is_ok() {
+            let directory = tempfile::Builder::new()
+                .prefix(".veristar-")
+                .tempdir_in(directory(path))
+                .with_context(|| format!("cannot write beside `{}`", path.display()))?;
+            let file = directory.path().join("old");
+            // A copy where there are no hard links.
+            fs::hard_link(path, &file)
+                .or_else(|_| fs::copy(path, &file).map(|_| ()))
+                .with_context(|| format!("cannot replace `{}`", path.display()))?;
+            kept = Some((directory, file));
+        }
+        Ok(Self { path: path.to_path_buf(), kept })
+    }
+
+    /// As far as possible: this is on the way out of an error.
+    fn restore(&self) {
+        let _ = match &self.kept {
+            Some((_, file)) => fs::rename(file, &self.path),
+            None => fs::remove_file(&self.path),
+        };
+    }
+}
+
+/// A package with its key and its count of proofs, to be written together; others may be added.
+pub struct Outputs {
+    pub package: PathBuf,
+    pub key: PathBuf,
+    count: PathBuf,
+    package_file: Output,
+    key_file: Output,
+    count_file: Output,
+}
+
+/// Bytes written.
+pub struct Written {
+    pub package: usize,
+    pub key: usize,
+}
+
+impl Outputs {
+    pub fn create(name: &Path) -> Result<Self> {
+        let (package, key) = (with_ending(name, "vsm"), with_ending(name, "vk"));
+        let count = budget::count_path(&package);
+        Ok(Self {
+            package_file: Output::create(&package, true)?,
+            key_file: Output::create(&key, false)?,
+            count_file: Output::create(&count, true)?,
+            package,
+            key,
+            count,
+        })
+    }
+
+    /// Writes a package of which `used` proofs have been made, and more files.
+    pub fn publish(mut self, package: &Package, used: u32, more: Vec<Output>) -> Result<Written> {
+        let (package_bytes, key_bytes) = (package.to_bytes(), package.key.to_bytes());
+        self.package_file.fill(&package_bytes)?;
+        self.key_file.fill(&key_bytes)?;
+        // The package comes last: where it is, its count is.
+        let mut files = more;
+        files.push(self.key_file);
+        let counted = budget::is_counted(&package.key);
+        if counted {
+            self.count_file.fill(&Count { used, ..Count::new(&package.key) }.to_bytes())?;
+            files.push(self.count_file);
+        }
+        files.push(self.package_file);
+        let old = fs::symlink_metadata(&self.count).is_ok();
+        // A prover with the old package may be raising its count.
+        let _lock = match counted || old {
+            true => Some(Lock::of(&self.count)?),
+            false => None,
+        };
+        Output::publish_all(files)?;
+        if old && !counted {
+            let _ = fs::remove_file(&self.count);
+        }
+        Ok(Written { package: package_bytes.len(), key: key_bytes.len() })
+    }
+}
+
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 
 /// `NAME.ending`, also where NAME has one of our endings already.
 pub fn with_ending(name: &Path, ending: &str) -> PathBuf {
-    let own = name.extension().is_some_and(|e| e == "vsm" || e == "vk");
+    let endings = ["vsm", "vk", "vrotation"];
+    let own = name.extension().is_some_and(|e| endings.iter().any(|ending| e == *ending));
     let stem = if own { name.with_extension("") } else { name.to_path_buf() };
     let mut result = stem.into_os_string();
     result.push(".");
     result.push(ending);
     result.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_files_or_none() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = |name: &str| directory.path().join(name);
+        let made = |name: &str| {
+            let mut output = Output::create(&path(name), false).expect("create");
+            output.fill(b"new").expect("fill");
+            output
+        };
+        let names = || {
+            let entries = fs::read_dir(directory.path()).expect("list");
+            let mut names: Vec<_> = entries.map(|e| e.expect("entry").file_name()).collect();
+            names.sort();
+            names
+        };
+        fs::write(path("old"), b"old").expect("write");
+        let outputs = vec![made("fresh"), made("old"), made("taken"), made("last")];
+        fs::create_dir(path("taken")).expect("directory");
+        assert!(Output::publish_all(outputs).is_err());
+        assert_eq!(fs::read(path("old")).expect("read"), b"old");
+        assert_eq!(names(), ["old", "taken"]);
+
+        Output::publish_all(vec![made("fresh"), made("old")]).expect("publish");
+        assert_eq!(fs::read(path("old")).expect("read"), b"new");
+        assert_eq!(names(), ["fresh", "old", "taken"]);
+    }
+
+    #[test]
+    fn endings_are_replaced() {
+        for (name, expected) in [
+            ("m", "m.vk"),
+            ("m.vsm", "m.vk"),
+            ("m.vk", "m.vk"),
+            ("m.vrotation", "m.vk"),
+            ("m.v2", "m.v2.vk"),
+        ] {
+            assert_eq!(with_ending(Path::new(name), "vk"), Path::new(expected));
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! `veristar inspect`: what a model, package, key or proof holds.
 
-use super::{bits, cells, files, setup, text, ui::Ui};
+use super::{bits, cells, files, hiding, setup, text, ui::Ui};
 use anyhow::{Context, Result};
 use clap::Args;
 use ndarray::{ArrayD, IxDyn};
 use serde_json::{json, Value};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use veristar::air::program::{Layout, Program};
 use veristar::model::{bounds, Graph};
+use veristar::prover::budget::{Budget, Count};
 use veristar::verifier::verify::hex;
 use veristar::verifier::{Key, Proof};
 
@@ -20,7 +21,7 @@ Examples:
   veristar inspect sample.vproof --key model.vk
 
 Cells are committed field elements of one proof, padding included; `used` counts what the model
-itself takes. Weights are committed once for many proofs.")]
+itself takes. Weights are committed once for many proofs. Reserved rows hold what hides the rest.")]
 pub struct Arguments {
     /// The file; its kind is found by itself.
     #[arg(value_name = "FILE")]
@@ -45,6 +46,11 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
             Ok(key_json(&key, None, "key", size))
         }
         files::Kind::Proof => proof(arguments, &bytes, ui),
+        files::Kind::Ranges => {
+            ui.say(format!("proof of weight ranges, {}", text::size(bytes.len())));
+            ui.say("check it with: veristar verify-ranges NAME.vk NAME.vranges");
+            Ok(json!({ "kind": "ranges", "bytes": bytes.len() }))
+        }
         files::Kind::Other => model(arguments, &bytes, ui),
     }
 }
@@ -70,8 +76,14 @@ fn package(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         text::count(u64::from(program.memory)),
     ));
     say_key(ui, key, Some(&program));
+    let count = count(&arguments.file, key);
+    say_count(ui, &count);
 
     let mut answer = key_json(key, Some(&program), "package", size);
+    hiding::count_json(&mut answer, key, count.as_ref().ok().and_then(Option::as_ref));
+    if let Err(error) = &count {
+        answer["count_error"] = error.to_string().into();
+    }
     answer["onnx_bytes"] = package.onnx.len().into();
     answer["layers"] = layers.iter().map(cells::LayerRow::json).collect();
     answer["inputs"] = tensors_json(graph, &graph.inputs);
@@ -81,6 +93,23 @@ fn package(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     totals["parameters"] = bounds::parameters(graph).into();
     totals["memory_cells"] = program.memory.into();
     Ok(answer)
+}
+
+fn count(package: &Path, key: &Key) -> Result<Option<Count>> {
+    Ok(Budget::open(package, key)?.count()?)
+}
+
+fn say_count(ui: &Ui, count: &Result<Option<Count>>) {
+    match count {
+        Ok(None) => {}
+        Ok(Some(count)) => ui.say(format!(
+            "count: {} of {} proofs made; {} left for `prove`, the last one for `rotate`",
+            count.used,
+            count.proofs,
+            count.left()
+        )),
+        Err(error) => ui.say(format!("count: {error}")),
+    }
 }
 
 fn tensors_json(graph: &Graph, ids: &[usize]) -> Value {
@@ -145,9 +174,7 @@ fn say_key(ui: &Ui, key: &Key, program: Option<&Program>) {
     say_totals(ui, layout, &rows);
     ui.say(format!("\nsecurity: {}", bits::line(key)));
     ui.say(bits::table(key));
-    if !key.hiding {
-        ui.say("zero knowledge: no (proofs leak about what they do not show)");
-    }
+    ui.say(format!("{}\n{}", hiding::promise(key), hiding::line(key)));
 }
 
 fn say_totals(ui: &Ui, layout: &Layout, rows: &[cells::Row]) {
@@ -182,7 +209,7 @@ fn key_json(key: &Key, program: Option<&Program>, kind: &str, bytes: usize) -> V
             })
         })
         .collect();
-    json!({
+    let mut answer = json!({
         "kind": kind,
         "bytes": bytes,
         "model": key.name,
@@ -193,13 +220,13 @@ fn key_json(key: &Key, program: Option<&Program>, kind: &str, bytes: usize) -> V
         "preset": key.preset.name(),
         "parameters": key.parameters(),
         "batch": key.layout.batch,
-        "reserved_rows": key.layout.reserved,
-        "zero_knowledge": key.hiding,
         "public": public,
         "chips": cells::json(&rows),
         "totals": cells::totals(&key.layout, &rows),
         "security": bits::json(key),
-    })
+    });
+    hiding::json(&mut answer, key);
+    answer
 }
 
 fn proof(arguments: &Arguments, bytes: &[u8], ui: &Ui) -> Result<Value> {
@@ -209,7 +236,7 @@ fn proof(arguments: &Arguments, bytes: &[u8], ui: &Ui) -> Result<Value> {
     if let Some((key, _)) = &key {
         anyhow::ensure!(
             key.fingerprint() == key_of,
-            "`{path}` was made for another key ({}); pass the key with that fingerprint",
+            "`{path}` was made for another key ({}); pass the key with that fingerprint, or check a rotation with `veristar verify-rotation`",
             hex(&key_of)
         );
     }

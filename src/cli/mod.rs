@@ -2,12 +2,13 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup`, `run`, `prove`, `verify`, `inspect`, `demo` | one command each |
+//! | `setup`, `run`, `prove`, `verify`, `rotate`, `verify_rotation`, `verify_ranges`, `inspect`, `demo` | one command each |
 //! | `ui` | text, JSON, progress |
 //! | `files` | reading files of a kind, writing them whole or not at all |
 //! | `data` | inputs and outputs in real numbers |
 //! | `cells` | rows, columns and cells of a key or a package |
 //! | `bits` | security of a key |
+//! | `hiding` | what proofs hide, and how many may be made |
 //! | `profile` | where the time goes |
 //! | `cpu` | whether this CPU has what the program was built for |
 //! | `text` | numbers, sizes, times, tables |
@@ -21,14 +22,18 @@ mod cpu;
 mod data;
 mod demo;
 mod files;
+mod hiding;
 mod inspect;
 mod profile;
 mod prove;
+mod rotate;
 mod run;
 mod setup;
 mod text;
 mod ui;
 mod verify;
+mod verify_ranges;
+mod verify_rotation;
 
 use clap::{error::ErrorKind, Parser, Subcommand};
 use serde_json::{json, Value};
@@ -58,7 +63,8 @@ Examples:
   veristar verify model.vk sample.vproof
 
 Exit codes: 0 success or valid proof; 1 proof refused; 2 unusable arguments, files or data.
-Proofs of this version are sound but not zero-knowledge: do not publish proofs about secrets."
+Proofs hide weights and private inputs, for a number of proofs that set-up chooses; then `veristar
+rotate` commits to the weights anew. With `setup --no-hiding` they hide nothing."
 )]
 struct Cli {
     /// Print one JSON object on standard output instead of text.
@@ -75,6 +81,9 @@ enum Command {
     Run(run::Arguments),
     Prove(prove::Arguments),
     Verify(verify::Arguments),
+    Rotate(rotate::Arguments),
+    VerifyRotation(verify_rotation::Arguments),
+    VerifyRanges(verify_ranges::Arguments),
     Inspect(inspect::Arguments),
 }
 
@@ -136,6 +145,9 @@ fn start() -> anyhow::Result<()> {
         Command::Run(arguments) => run::command(arguments, &ui),
         Command::Prove(arguments) => prove::command(arguments, &ui),
         Command::Verify(arguments) => verify::command(arguments, &ui),
+        Command::Rotate(arguments) => rotate::command(arguments, &ui),
+        Command::VerifyRotation(arguments) => verify_rotation::command(arguments, &ui),
+        Command::VerifyRanges(arguments) => verify_ranges::command(arguments, &ui),
         Command::Inspect(arguments) => inspect::command(arguments, &ui),
     };
     ui.finish();

@@ -1,12 +1,14 @@
 //! `veristar prove`: a proof that the model gives this output.
 
-use super::{data, files, profile::Profile, text, ui::Ui};
+use super::{data, files, hiding, profile::Profile, text, ui::Ui};
 use anyhow::{bail, Context, Result};
 use clap::Args;
 use serde_json::{json, Value};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use veristar::model::{interpret, Graph, ModelError};
 use veristar::onnx::report::quantise_inputs;
+use veristar::prover::budget::{Budget, Purpose};
 use veristar::prover::{prove, Prepared};
 
 /// Prove that the model gives its output for an input.
@@ -18,7 +20,10 @@ Examples:
   veristar prove model.vsm --input test.npz --batch -o all.vproof     (set up with --batch N)
 
 The input is .npz, .npy, or JSON {\"input_data\": [[...]]}. What the proof shows of it was chosen
-at set-up (--public). Proofs are sound but not zero-knowledge in this version.")]
+at set-up (--public); it hides the rest, if set up so, for as many proofs as NAME.vsm.count allows.
+Each proof is counted there before it is begun, so one that fails is counted too. A copy of a package
+counts for itself: never prove with two copies, nor with an old count put back, or proofs may leak
+about the weights. When none is left: `veristar rotate`.")]
 pub struct Arguments {
     /// The package that set-up wrote.
     #[arg(value_name = "NAME.vsm")]
@@ -78,12 +83,17 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
 
     ui.step("reading");
     let (package, _) = files::read_package(&arguments.package)?;
+    let budget = Budget::open(&arguments.package, &package.key)?;
+    // Before the work; the place is taken after it.
+    budget.check(Purpose::Prove)?;
     let model = data::float_model(&package)?;
     let rows = data::load(&arguments.input, &model, arguments.row)?;
     let batch = package.key.layout.batch as usize;
     arguments.check_rows(rows.len(), batch)?;
     let mut file = files::Output::create(&arguments.output, false)?;
     let inputs: Vec<_> = rows.rows.iter().map(|row| quantise_inputs(&package.graph, row)).collect();
+    let cannot = || format!("cannot prove `{}`", arguments.input.display());
+    check_inputs(&package.graph, &inputs).with_context(cannot)?;
     lap("read");
 
     ui.step("compiling the model and committing to it");
@@ -92,8 +102,8 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     lap("prepare");
 
     ui.step("proving");
-    let proven = prove(&prepared, &inputs)
-        .with_context(|| format!("cannot prove `{}`", arguments.input.display()))?;
+    let taken = budget.take(Purpose::Prove)?;
+    let proven = prove(&prepared, &inputs).with_context(cannot)?;
     lap("prove");
 
     ui.step("writing");
@@ -120,6 +130,8 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     }
     ui.say(format!("wrote {} ({})", path.display(), text::size(bytes.len())));
     ui.say(format!("check it with: veristar verify NAME.vk {}", path.display()));
+    let key = &prepared.package.key;
+    hiding::say_left(ui, &arguments.package, key, taken.left);
 
     let phase_json: serde_json::Map<String, Value> = phases
         .iter()
@@ -131,17 +143,29 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         .collect();
     let mut answer = json!({
         "proof": { "path": path, "bytes": bytes.len() },
-        "key": files::fingerprint(&prepared.package.key),
+        "key": files::fingerprint(key),
         "batch": batch,
         "outputs": data::outputs_json(graph, &proven.outputs),
         "times": phase_json,
         "prove_phases": inner_json,
         "notes": model.notes(),
+        "used": taken.place,
+        "left": taken.left,
     });
+    hiding::json(&mut answer, key);
     if arguments.profile {
         answer["profile"] = profile.json();
     }
     Ok(answer)
+}
+
+/// Whether inputs are within their ranges: an input that cannot be proven takes no place.
+fn check_inputs(graph: &Graph, inputs: &[Vec<Vec<i64>>]) -> Result<(), ModelError> {
+    // To the interpreter, a model that computes nothing.
+    let ids = graph.inputs.iter();
+    let tensors: Vec<_> = ids.filter_map(|id| graph.tensors.get(*id)).cloned().collect();
+    let only = Graph { inputs: (0..tensors.len()).collect(), tensors, ..Graph::default() };
+    inputs.iter().try_for_each(|row| interpret::run(&only, row).map(|_| ()))
 }
 
 fn phase_table(phases: &[(&str, Duration)], inner: &[(String, Duration)]) -> String {

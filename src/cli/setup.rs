@@ -1,17 +1,19 @@
 //! `veristar setup`: an ONNX file becomes a prover's package and a public key.
 
-use super::{bits, cells, files, text, ui::Ui};
+use super::{bits, cells, files, hiding, text, ui::Ui};
 use anyhow::{bail, Context, Result};
 use clap::{Args, ValueEnum};
 use serde_json::{json, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use veristar::model::{Graph, TensorId};
 use veristar::onnx::{
     evaluate, quantise, Dataset, FloatModel, LoadOptions, QuantiseOptions, Report,
 };
-use veristar::prover::{Package, SetupOptions};
+use veristar::prover::ranges::prove_ranges;
+use veristar::prover::{budget, HidingOption, Package, SetupOptions};
 use veristar::security::Preset;
 
 /// Turn an ONNX model into NAME.vsm (for the prover: keep it private) and NAME.vk (publish it).
@@ -21,9 +23,11 @@ Examples:
   veristar setup model.onnx --calibration train.npz -o model
   veristar setup model.onnx --calibration train.npz --preset compact --public input,output -o model
   veristar setup ocr.onnx --calibration x.npy --shape x=1,3,48,192 -o ocr
+  veristar setup model.onnx --calibration train.npz --proofs 1000 -o model
 
 Calibration data: .npz, .npy, or JSON {\"input_data\": [[...], ...]}; the first axis counts samples.
-Labels in an .npz (`y` or `labels`) give accuracies. NAME.vsm holds the weights; NAME.vk does not.")]
+Labels in an .npz (`y` or `labels`) give accuracies. NAME.vsm holds the weights; NAME.vk does not.
+NAME.vsm.count counts the proofs made: keep it beside NAME.vsm.")]
 pub struct Arguments {
     /// The model.
     #[arg(value_name = "MODEL.onnx")]
@@ -49,10 +53,24 @@ pub struct Arguments {
     /// Precision of activations (4 to 16 bits) [default: 12]
     #[arg(long, value_name = "N")]
     activation_bits: Option<u32>,
-    /// Writes NAME.vsm and NAME.vk.
+    /// Hide weights and private inputs for N proofs, 2 at least; then `veristar rotate`. A large N
+    /// makes tables taller and proving slower [default: as many as fit in the tables, 31 at least]
+    #[arg(long, value_name = "N", conflicts_with = "no_hiding", value_parser = clap::value_parser!(u32).range(2..=MOST_PROOFS))]
+    proofs: Option<u32>,
+    /// Hide nothing, for public models and inputs: smaller proofs, quicker, any number of them.
+    #[arg(long)]
+    no_hiding: bool,
+    /// Declare ranges of weights with which no sum can overflow, whatever the weights, and write
+    /// NAME.vranges: a proof that they are kept. Costs some precision in wide layers.
+    #[arg(long)]
+    prove_ranges: bool,
+    /// Writes NAME.vsm, NAME.vk and NAME.vsm.count.
     #[arg(short, long, value_name = "NAME")]
     output: PathBuf,
 }
+
+/// With one more for the rotation and one for ranges, below what stands for "without limit".
+const MOST_PROOFS: i64 = u32::MAX as i64 - 3;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum PresetName {
@@ -115,16 +133,19 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let onnx = files::read(&arguments.model)?;
     let model = load_model(&arguments.model, &onnx, &arguments.shape)?;
     // Before the work: a place that cannot be written is known now.
-    let package_path = files::with_ending(&arguments.output, "vsm");
-    let key_path = files::with_ending(&arguments.output, "vk");
-    let mut package_file = files::Output::create(&package_path, true)?;
-    let mut key_file = files::Output::create(&key_path, false)?;
+    let outputs = files::Outputs::create(&arguments.output)?;
+    let ranges_path = files::with_ending(&arguments.output, "vranges");
+    let ranges = match arguments.prove_ranges {
+        true => Some(files::Output::create(&ranges_path, false)?),
+        false => None,
+    };
 
     ui.step("reading data");
     let calibration = Dataset::load(&arguments.calibration, &model)?;
     let test = arguments.test.as_ref().map(|path| Dataset::load(path, &model)).transpose()?;
     ui.step(format!("calibrating on {} samples and quantising", calibration.len()));
-    let mut options = QuantiseOptions::default();
+    let mut options =
+        QuantiseOptions { any_weights: arguments.prove_ranges, ..QuantiseOptions::default() };
     if let Some(bits) = arguments.activation_bits {
         options.activation_bits = bits;
     }
@@ -140,24 +161,34 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     };
     let batch = arguments.batch as usize;
     let public = public_tensors(&graph, public(Visible::Input), public(Visible::Output));
-    let options = SetupOptions { preset, batch, public };
-    let mut package = veristar::prover::setup(graph, &options)?;
+    let hiding = arguments.hiding();
+    let options = SetupOptions { preset, batch, public, hiding };
+    let mut package = veristar::prover::setup(graph, &options).map_err(|error| {
+        let error = anyhow::Error::new(error);
+        match arguments.proofs {
+            Some(_) => error
+                .context("cannot hide the model for so many proofs (choose a smaller --proofs)"),
+            None => error,
+        }
+    })?;
     package.onnx = onnx;
+    let ranges = match ranges {
+        Some(mut file) => {
+            ui.step("proving the ranges of weights");
+            let proof = prove_ranges(&package)?.to_bytes();
+            file.fill(&proof)?;
+            Some((file, proof.len()))
+        }
+        None => None,
+    };
 
     ui.step("writing");
-    let package_bytes = package.to_bytes();
-    let key_bytes = package.key.to_bytes();
-    package_file.fill(&package_bytes)?;
-    key_file.fill(&key_bytes)?;
-    let package_path = package_file.publish()?;
-    let key_path = match key_file.publish() {
-        Ok(path) => path,
-        Err(error) => {
-            // Both or none.
-            let _ = std::fs::remove_file(&package_path);
-            return Err(error);
-        }
-    };
+    let (package_path, key_path) = (outputs.package.clone(), outputs.key.clone());
+    let ranges_bytes = ranges.as_ref().map(|(_, bytes)| *bytes);
+    // That proof is the first that opens the weights commitment.
+    let used = u32::from(ranges.is_some());
+    let written =
+        outputs.publish(&package, used, ranges.into_iter().map(|(file, _)| file).collect())?;
     let elapsed = start.elapsed();
     let made = Made {
         package: &package,
@@ -166,11 +197,35 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         calibration: &quantised.report,
         test: test.as_ref(),
     };
-    made.say(ui, package_bytes.len(), key_bytes.len());
+    made.say(ui, &written);
+    if let Some(bytes) = ranges_bytes {
+        ui.say(format!(
+            "wrote {} ({}; that weights keep their ranges, one of the proofs: publish it)",
+            ranges_path.display(),
+            text::size(bytes)
+        ));
+    }
     ui.say(format!("\nset-up took {}", text::time(elapsed)));
-    let mut answer = made.json(package_bytes.len(), key_bytes.len());
+    let mut answer = made.json(&written);
+    if let Some(bytes) = ranges_bytes {
+        answer["ranges"] = json!({ "path": ranges_path, "bytes": bytes });
+    }
     answer["setup_ms"] = text::milliseconds(elapsed).into();
     Ok(answer)
+}
+
+impl Arguments {
+    /// The last proof that a key hides for is kept for its rotation; a proof of ranges takes one too.
+    fn hiding(&self) -> HidingOption {
+        match (self.no_hiding, self.proofs) {
+            (true, _) => HidingOption::None,
+            (false, None) => HidingOption::Fitting,
+            (false, Some(n)) => {
+                let others = 1 + u32::from(self.prove_ranges);
+                HidingOption::Proofs(NonZeroU32::MIN.saturating_add(n - 1 + others))
+            }
+        }
+    }
 }
 
 pub fn public_tensors(graph: &Graph, inputs: bool, outputs: bool) -> BTreeSet<TensorId> {
@@ -188,7 +243,7 @@ struct Made<'a> {
 }
 
 impl Made<'_> {
-    fn say(&self, ui: &Ui, package_bytes: usize, key_bytes: usize) {
+    fn say(&self, ui: &Ui, written: &files::Written) {
         let key = &self.package.key;
         ui.say(format!("model `{}`", key.name));
         for note in &self.calibration.notes {
@@ -217,23 +272,35 @@ impl Made<'_> {
         ui.say(cells::table(&cells::rows(&key.layout, None)));
         ui.say(format!("preset {}: {}", key.preset.name(), bits::line(key)));
         ui.say(format!("{} inference(s) a proof; {}", key.layout.batch, visibility(self.package)));
+        ui.say(hiding::line(key));
         ui.say(format!("\nkey fingerprint {}", files::fingerprint(key)));
         let wrote = [
-            (&self.package_path, package_bytes, "for proving; holds the weights: keep it private"),
-            (&self.key_path, key_bytes, "for verifying: publish it"),
+            (
+                &self.package_path,
+                written.package,
+                "for proving; holds the weights: keep it private",
+            ),
+            (&self.key_path, written.key, "for verifying: publish it"),
         ];
         for (path, bytes, what) in wrote {
             ui.say(format!("wrote {} ({}; {what})", path.display(), text::size(bytes)));
         }
+        if budget::is_counted(key) {
+            let path = budget::count_path(&self.package_path);
+            ui.say(format!(
+                "wrote {} (counts proofs: keep it beside the package, and never put back an old one)",
+                path.display()
+            ));
+        }
     }
 
-    fn json(&self, package_bytes: usize, key_bytes: usize) -> Value {
+    fn json(&self, written: &files::Written) -> Value {
         let key = &self.package.key;
         let rows = cells::rows(&key.layout, None);
-        json!({
+        let mut answer = json!({
             "model": key.name,
-            "package": { "path": self.package_path, "bytes": package_bytes },
-            "key": { "path": self.key_path, "bytes": key_bytes, "fingerprint": files::fingerprint(key) },
+            "package": { "path": self.package_path, "bytes": written.package },
+            "key": { "path": self.key_path, "bytes": written.key, "fingerprint": files::fingerprint(key) },
             "preset": key.preset.name(),
             "batch": key.layout.batch,
             "public": key.layout.public.iter().map(|t| &t.name).collect::<Vec<_>>(),
@@ -242,7 +309,12 @@ impl Made<'_> {
             "chips": cells::json(&rows),
             "totals": cells::totals(&key.layout, &rows),
             "security": bits::json(key),
-        })
+        });
+        let counted = budget::is_counted(key);
+        let count = counted.then(|| budget::Count::new(key));
+        hiding::count_json(&mut answer, key, count.as_ref());
+        answer["count"] = json!(counted.then(|| budget::count_path(&self.package_path)));
+        answer
     }
 }
 

@@ -3,7 +3,7 @@
 //! A file that does not begin as a proof of this version is unusable (exit 2); whatever is wrong
 //! after that, a cut included, is a refusal (exit 1).
 
-use super::{bits, data, files, text, ui::Ui, Refused};
+use super::{bits, data, files, hiding, text, ui::Ui, Refused};
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::{json, Value};
@@ -62,12 +62,8 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     for (tensor, values) in key.layout.public.iter().zip(&values) {
         say(ui, &key, tensor, values);
     }
-    ui.say(format!("not shown: {}", hidden(&key)));
-    if !key.hiding {
-        ui.say(
-            "  (not zero-knowledge: this version's proofs still leak about what they do not show)",
-        );
-    }
+    ui.say(format!("not shown: {}", hiding::not_shown(&key)));
+    ui.say(format!("  ({})", hiding::promise(&key)));
     ui.say(format!("security: {} (preset {})", bits::line(&key), key.preset.name()));
     ui.say(format!(
         "proof {}, key {}, checked in {}",
@@ -75,20 +71,21 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         text::size(key_bytes),
         text::time(elapsed),
     ));
-    Ok(json!({
+    let mut answer = json!({
         "valid": true,
         "key": fingerprint,
         "model": key.name,
         "preset": key.preset.name(),
         "batch": key.layout.batch,
         "public": public_json(&key, &values),
-        "not_shown": hidden(&key),
-        "zero_knowledge": key.hiding,
+        "not_shown": hiding::not_shown(&key),
         "security": bits::json(&key),
         "proof_bytes": bytes.len(),
         "key_bytes": key_bytes,
         "verify_ms": text::milliseconds(elapsed),
-    }))
+    });
+    hiding::json(&mut answer, &key);
+    Ok(answer)
 }
 
 /// The proof's public values, tensor by tensor, if it holds.
@@ -120,18 +117,6 @@ fn say(ui: &Ui, key: &Key, tensor: &PublicTensor, values: &[i32]) {
         };
         ui.say(format!("{} `{}`{which}: {}", role(tensor), tensor.name, data::values(values)));
     }
-}
-
-fn hidden(key: &Key) -> String {
-    let shown = |input: bool| key.layout.public.iter().any(|t| t.input == input);
-    let mut parts = vec!["the weights (the key commits to them)"];
-    if !shown(true) {
-        parts.push("the inputs");
-    }
-    if !shown(false) {
-        parts.push("the outputs");
-    }
-    parts.join(", ")
 }
 
 fn public_json(key: &Key, values: &[Vec<i32>]) -> Value {

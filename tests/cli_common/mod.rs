@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 pub fn fixture(name: &str) -> String {
@@ -49,12 +49,23 @@ impl Workspace {
         done.json()
     }
 
-    /// `m.vsm` and `m.vk` of a fixture.
+    /// `m.vsm`, `m.vk` and `m.vsm.count` of a fixture.
     pub fn setup(&self, name: &str, more: &[&str]) -> Value {
         let onnx = fixture(&format!("{name}.onnx"));
         let calibration = fixture(&format!("{name}.calibration.npz"));
         let first = ["setup", &onnx, "--calibration", &calibration, "-o", "m"];
         self.ok(&[&first[..], more].concat())
+    }
+
+    /// Copies a file of another workspace.
+    pub fn copy(&self, from: &Self, name: &str) {
+        std::fs::copy(from.path(name), self.path(name)).expect("copy");
+    }
+
+    /// Starts a command that may be waited for or killed.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = command_in(self.0.path(), arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
     }
 
     /// A JSON file with several times a fixture's input, slightly changed.
@@ -91,15 +102,22 @@ pub fn run(arguments: &[&str]) -> Done {
     run_in(&std::env::temp_dir(), arguments)
 }
 
+fn command_in(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_veristar"));
+    command.args(arguments).current_dir(directory);
+    command
+}
+
 fn run_in(directory: &Path, arguments: &[&str]) -> Done {
-    let output = Command::new(env!("CARGO_BIN_EXE_veristar"))
-        .args(arguments)
-        .current_dir(directory)
-        .output()
-        .expect("the program starts");
-    Done {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    command_in(directory, arguments).output().expect("the program starts").into()
+}
+
+impl From<Output> for Done {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 }

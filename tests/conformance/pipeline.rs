@@ -20,7 +20,7 @@ use veristar::{
         quantise, report::quantise_inputs, Dataset, FloatModel, LoadOptions, OnnxError,
         QuantiseOptions,
     },
-    prover::{check, prove, setup, Prepared, SetupOptions},
+    prover::{check, prove, setup, HidingOption, Prepared, SetupOptions},
     security::Preset,
     verifier::{verify, Key, Proof},
 };
@@ -98,7 +98,8 @@ pub fn run(case: &Case, proven: bool) -> Result<Passed, Failed> {
         .map(|id| (graph.tensors[*id].name.clone(), values[*id].clone()))
         .collect();
     let public = graph.outputs.iter().copied().collect();
-    let options = SetupOptions { preset: Preset::Fast, batch: 1, public };
+    let options =
+        SetupOptions { preset: Preset::Fast, batch: 1, public, hiding: HidingOption::Fitting };
     let package = setup(graph, &options).map_err(|e| wrong("set-up")(e.to_string()))?;
     let prepared = Prepared::new(package).map_err(|e| wrong("prepare")(e.to_string()))?;
     let batch = [integers];

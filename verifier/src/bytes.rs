@@ -1,10 +1,10 @@
 //! Little-endian, fixed-width bytes with checked lengths.
 
 use crate::error::FormatError;
+use crate::hash::Hash;
 use alloc::vec::Vec;
 use stwo::core::fields::m31::{M31, P};
 use stwo::core::fields::qm31::QM31;
-use stwo::core::vcs::blake2_hash::Blake2sHash;
 
 /// Reads bytes front to back.
 pub struct Reader<'a> {
@@ -68,8 +68,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A hash.
-    pub fn hash(&mut self) -> Result<Blake2sHash, FormatError> {
-        Ok(Blake2sHash(self.array()?))
+    pub fn hash(&mut self) -> Result<Hash, FormatError> {
+        Ok(Hash(self.array()?))
     }
 
     /// `count` items of `size` bytes each: the bytes must be there before memory is taken.
@@ -137,7 +137,7 @@ impl Writer {
     }
 
     /// A hash.
-    pub fn hash(&mut self, hash: &Blake2sHash) {
+    pub fn hash(&mut self, hash: &Hash) {
         self.raw(&hash.0);
     }
 

@@ -21,6 +21,8 @@ pub struct Challenges {
     pub alpha: [QM31; 5],
     /// Joins the linear identity to the lookup sum.
     pub beta: QM31,
+    /// Joins the tables' masks to it.
+    pub delta: QM31,
 }
 
 fn powers(base: QM31, count: usize) -> Vec<QM31> {
@@ -31,7 +33,7 @@ impl Challenges {
     /// No challenges: for looking at shapes only.
     pub fn none() -> Self {
         let zero = QM31::zero();
-        Self { t: Vec::new(), r: Vec::new(), z: zero, alpha: [zero; 5], beta: zero }
+        Self { t: Vec::new(), r: Vec::new(), z: zero, alpha: [zero; 5], beta: zero, delta: zero }
     }
 
     /// Draws `t` and `r`: after the values are committed.
@@ -43,13 +45,14 @@ impl Challenges {
         Self { t: powers(t, count), r: powers(r, count), ..Self::none() }
     }
 
-    /// Draws `z`, `alpha` and `beta`: after the evaluations are committed.
+    /// Draws `z`, `alpha`, `beta` and `delta`: after the evaluations are committed.
     pub fn draw_lookups(&mut self, channel: &mut impl Channel) {
         self.z = channel.draw_secure_felt();
         let alpha = channel.draw_secure_felt();
         let square = alpha * alpha;
         self.alpha = [QM31::one(), alpha, square, square * alpha, square * square];
         self.beta = channel.draw_secure_felt();
+        self.delta = channel.draw_secure_felt();
     }
 
     /// The value of a challenge; `claim` is the table's own.
@@ -61,6 +64,7 @@ impl Challenges {
             Challenge::Z => self.z,
             Challenge::Alpha(n) => at(&self.alpha, n),
             Challenge::Beta => self.beta,
+            Challenge::Delta => self.delta,
             Challenge::Claim => claim,
         }
     }

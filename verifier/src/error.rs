@@ -42,6 +42,19 @@ pub enum FormatError {
     },
 }
 
+impl FormatError {
+    /// The variant's name, for programs that cannot match on it.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Magic { .. } => "wrong-kind",
+            Self::Version { .. } => "version",
+            Self::Truncated { .. } => "truncated",
+            Self::Trailing { .. } => "trailing",
+            Self::Malformed { .. } => "malformed",
+        }
+    }
+}
+
 /// Why a proof is refused.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum VerifyError {
@@ -80,6 +93,9 @@ pub enum VerifyError {
     /// The tables' totals and the public values do not cancel.
     #[error("the tables' totals do not match the public values")]
     Totals,
+    /// A rotation's proof is about another commitment.
+    #[error("the proof is not about the new key's weights")]
+    Weights,
     /// The constraints do not hold at the out-of-domain point.
     #[error("the constraints do not hold at the out-of-domain point")]
     Constraints,
@@ -98,6 +114,27 @@ pub enum VerifyError {
     /// The number of opened values is wrong.
     #[error("the proof opens a wrong number of values")]
     Shape,
+}
+
+impl VerifyError {
+    /// The variant's name, for programs that cannot match on it.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Format(error) => error.code(),
+            Self::OtherKey { .. } => "other-key",
+            Self::Key(_) => "unusable-key",
+            Self::Insecure(_) => "insecure",
+            Self::Point => "degenerate-point",
+            Self::PublicRange { .. } => "public-range",
+            Self::Totals => "totals",
+            Self::Weights => "other-weights",
+            Self::Constraints => "constraints",
+            Self::ProofOfWork => "proof-of-work",
+            Self::Opening { .. } => "opening",
+            Self::LowDegree(_) => "low-degree",
+            Self::Shape => "shape",
+        }
+    }
 }
 
 impl From<VerificationError> for VerifyError {

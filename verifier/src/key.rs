@@ -1,12 +1,13 @@
 //! The verification key: everything a verifier knows of a model.
 //!
 //! Bytes: magic `VERISTRK`, version, then the fields in postcard encoding. The key's fingerprint is
-//! the BLAKE3 hash of all bytes; proofs name it and the transcript starts with it, so a proof is
+//! a hash of all bytes; proofs name it and the transcript starts with it, so a proof is
 //! bound to roots, sizes, addresses and parameters at once.
 
 use crate::bytes::{check_header, header, Reader};
 use crate::component::COMPOSITION_COLUMNS;
 use crate::error::{FormatError, VerifyError};
+use crate::starknet;
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 use stwo::core::fri::FriConfig;
@@ -14,7 +15,9 @@ use stwo::core::pcs::PcsConfig;
 use veristar_air::chips::{Chip, Constraints};
 use veristar_air::program::Layout;
 use veristar_air::survey::survey;
-use veristar_security::{accept, account, reserved_rows, Account, Parameters, Preset, Sizes};
+use veristar_security::{
+    accept, account, Account, HashFunction, Hiding, Parameters, Preset, Sizes,
+};
 
 const MAGIC: &[u8; 8] = b"VERISTRK";
 /// Version of the key format.
@@ -36,8 +39,8 @@ pub struct Key {
     pub name: String,
     /// Parameters.
     pub preset: Preset,
-    /// Whether proofs hide what is not public.
-    pub hiding: bool,
+    /// For how many proofs the weights commitment hides; 0 if proofs hide nothing.
+    pub proofs: u32,
     /// BLAKE3 hash of the architecture: the graph without its parameters.
     pub architecture: [u8; 32],
     /// Tables, addresses, public tensors.
@@ -78,9 +81,13 @@ impl Key {
         Ok(key)
     }
 
-    /// BLAKE3 hash of the key's bytes.
+    /// What names the key: the BLAKE3 hash of its bytes, or for a contract on Starknet the Poseidon hash
+    /// of what the contract takes, which holds that one.
     pub fn fingerprint(&self) -> [u8; 32] {
-        *blake3::hash(&self.to_bytes()).as_bytes()
+        match self.preset.hash() {
+            HashFunction::Blake2s => *blake3::hash(&self.to_bytes()).as_bytes(),
+            HashFunction::Poseidon252 => starknet::model_id(self).to_bytes_be(),
+        }
     }
 
     /// Parameters of the proofs.
@@ -120,6 +127,27 @@ impl Key {
         sizes
     }
 
+    /// Whether proofs hide what is not public, up to [`Self::proofs`] of them.
+    pub const fn hides(&self) -> bool {
+        self.proofs > 0
+    }
+
+    /// Whether tables have the rows, and the layout the `blind` table, that hiding needs.
+    fn has_masks(&self) -> bool {
+        let hiding = Hiding::new(&self.parameters());
+        let weights = hiding.reserved_weights(self.proofs as usize);
+        let needed = |chip: &Chip| match chip.holds_weights() {
+            true => weights,
+            false => hiding.reserved(),
+        };
+        let height = self.layout.log_height();
+        let tables = &self.layout.instances;
+        let blind = tables.iter().any(|i| matches!(i.chip, Chip::Blind(_)) && i.log_size == height);
+        blind
+            && height >= hiding.log_blind()
+            && tables.iter().all(|i| i.reserved as usize >= needed(&i.chip))
+    }
+
     /// Bits of security, source by source.
     pub fn security(&self) -> Account {
         account(&self.parameters(), &self.sizes())
@@ -146,10 +174,6 @@ impl Key {
             (1..=limit::INSTANCES).contains(&layout.instances.len()),
             "it has no table or too many",
         )?;
-        sound(
-            layout.reserved as usize >= reserved_rows(&parameters),
-            "it reserves too few rows for its preset",
-        )?;
         let mut lookups = 0u64;
         for instance in &layout.instances {
             sound(
@@ -160,10 +184,12 @@ impl Key {
                 limit::WIDTH.contains(&instance.chip.width()),
                 "a table's width is out of range",
             )?;
-            sound(layout.reserved < 1 << instance.log_size, "a table has no active row")?;
+            sound(instance.reserved >= 1, "a table reserves no row")?;
+            sound(instance.reserved < 1 << instance.log_size, "a table has no active row")?;
             let rows = 1u64 << instance.log_size;
             lookups = lookups.saturating_add(rows * instance.chip.shape().lookups as u64);
         }
+        sound(!self.hides() || self.has_masks(), "it lacks what hides its proofs")?;
         let height = layout.log_height();
         let fri_ends = parameters.log_last_layer + parameters.fold_step;
         sound(height > fri_ends, "its tables are too low")?;

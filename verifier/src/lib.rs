@@ -2,10 +2,12 @@
 //!
 //! | module | idea |
 //! |---|---|
+//! | [`hash`] | hashes as bytes, whichever function made them |
 //! | [`key`] | what is known of a model: its commitments, tables and public tensors |
 //! | [`proof`] | what a proof holds, and its bytes |
 //! | [`challenges`] | challenges, and constraints at the out-of-domain point |
 //! | [`component`] | a chip as stwo sees it |
+//! | [`starknet`] | keys and proofs as the contract on Starknet takes them |
 //! | [`mod@verify`] | the checks, in order |
 #![no_std]
 #![cfg_attr(
@@ -18,8 +20,11 @@ pub mod bytes;
 pub mod challenges;
 pub mod component;
 pub mod error;
+pub mod hash;
 pub mod key;
 pub mod proof;
+pub mod rotation;
+pub mod starknet;
 pub mod verify;
 
 pub use error::{FormatError, VerifyError};

@@ -7,6 +7,7 @@
 use crate::bytes::{check_header, header, Reader, Writer};
 use crate::component::{COMPOSITION_COLUMNS, TREES};
 use crate::error::FormatError;
+use crate::hash::{Hash, HashBytes};
 use crate::key::Key;
 use alloc::vec::Vec;
 use stwo::core::circle::CirclePoint;
@@ -15,15 +16,11 @@ use stwo::core::fields::qm31::QM31;
 use stwo::core::fri::{FriLayerProof, FriProof};
 use stwo::core::pcs::TreeVec;
 use stwo::core::poly::line::LinePoly;
-use stwo::core::vcs::blake2_hash::Blake2sHash;
-use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleHasher;
 use stwo::core::vcs_lifted::verifier::MerkleDecommitmentLifted;
 
 const MAGIC: &[u8; 8] = b"VERISTRP";
 /// Version of the proof format.
 pub const VERSION: u16 = 1;
-
-type Hasher = Blake2sMerkleHasher;
 
 /// The composition polynomial at the point, from its halves' coordinates:
 /// `left + pi^(log_degree - 1)(x) * right`, where `pi` doubles a point of the circle.
@@ -49,13 +46,13 @@ pub struct Proof {
     /// Each table's total.
     pub claims: Vec<QM31>,
     /// Commitments of the values, evaluations, sums and composition trees.
-    pub commitments: [Blake2sHash; 4],
+    pub commitments: [Hash; 4],
     /// For each tree and column, its values at the out-of-domain points.
     pub samples: Vec<Vec<Vec<QM31>>>,
     /// For each tree and column, its values at the query positions.
     pub queried: Vec<Vec<Vec<M31>>>,
     /// For each tree, the hashes that complete its Merkle paths.
-    pub paths: Vec<Vec<Blake2sHash>>,
+    pub paths: Vec<Vec<Hash>>,
     /// Proof of work before the openings are combined.
     pub opening_nonce: u64,
     /// Proof of work before the queries are drawn.
@@ -64,17 +61,26 @@ pub struct Proof {
     pub layers: Vec<Layer>,
     /// Coefficients of the last FRI layer.
     pub last_layer: Vec<QM31>,
+    /// What the proof is made for: the transcript absorbs it, so that a proof for one purpose is none
+    /// for another. Last in the bytes, and left out if there is none.
+    pub context: Option<Hash>,
 }
 
 /// A FRI layer.
 #[derive(Clone, Debug)]
 pub struct Layer {
     /// Its commitment.
-    pub commitment: Blake2sHash,
+    pub commitment: Hash,
     /// Evaluations that the verifier cannot compute.
     pub evaluations: Vec<QM31>,
     /// Hashes that complete its Merkle paths.
-    pub path: Vec<Blake2sHash>,
+    pub path: Vec<Hash>,
+}
+
+/// A Merkle path as stwo's verifier takes it; `None` if a hash is none.
+pub(crate) fn decommitment<H: HashBytes>(path: &[Hash]) -> Option<MerkleDecommitmentLifted<H>> {
+    let hash_witness = path.iter().map(H::from_bytes).collect::<Option<_>>()?;
+    Some(MerkleDecommitmentLifted { hash_witness })
 }
 
 /// Numbers of samples of each column of each tree, as the key fixes them.
@@ -129,6 +135,9 @@ impl Proof {
         });
         for value in &self.last_layer {
             w.qm31(*value);
+        }
+        if let Some(context) = &self.context {
+            w.hash(context);
         }
         w.0
     }
@@ -193,6 +202,11 @@ impl Proof {
         })?;
         let coefficients = 1usize << key.parameters().log_last_layer;
         let last_layer = r.items(coefficients, 16, Reader::qm31)?;
+        r.section("context");
+        let context = match r.rest() {
+            [] => None,
+            _ => Some(r.hash()?),
+        };
         r.end()?;
         let key = named;
         Ok(Self {
@@ -207,35 +221,38 @@ impl Proof {
             nonce,
             layers,
             last_layer,
+            context,
         })
     }
 
     /// The low-degree part, from stwo's.
-    pub fn layers_of(fri: FriProof<Hasher>) -> (Vec<Layer>, Vec<QM31>) {
-        let layer = |layer: FriLayerProof<Hasher>| Layer {
-            commitment: layer.commitment,
+    pub fn layers_of<H: HashBytes>(fri: FriProof<H>) -> (Vec<Layer>, Vec<QM31>) {
+        let layer = |layer: FriLayerProof<H>| Layer {
+            commitment: H::to_bytes(layer.commitment),
             evaluations: layer.fri_witness,
-            path: layer.decommitment.hash_witness,
+            path: layer.decommitment.hash_witness.into_iter().map(H::to_bytes).collect(),
         };
         let layers = core::iter::once(fri.first_layer).chain(fri.inner_layers).map(layer).collect();
         (layers, fri.last_layer_poly.to_vec())
     }
 
     /// The low-degree part, as stwo's verifier takes it; `None` unless the last layer has
-    /// `coefficients` coefficients (stwo asserts a power of two).
-    pub(crate) fn fri(&self, coefficients: usize) -> Option<FriProof<Hasher>> {
+    /// `coefficients` coefficients (stwo asserts a power of two) and all hashes are hashes.
+    pub(crate) fn fri<H: HashBytes>(&self, coefficients: usize) -> Option<FriProof<H>> {
         if self.last_layer.len() != coefficients {
             return None;
         }
-        let layer = |layer: &Layer| FriLayerProof {
-            fri_witness: layer.evaluations.clone(),
-            decommitment: MerkleDecommitmentLifted { hash_witness: layer.path.clone() },
-            commitment: layer.commitment,
+        let layer = |layer: &Layer| {
+            Some(FriLayerProof {
+                fri_witness: layer.evaluations.clone(),
+                decommitment: decommitment(&layer.path)?,
+                commitment: H::from_bytes(&layer.commitment)?,
+            })
         };
         let (first, inner) = self.layers.split_first()?;
         Some(FriProof {
-            first_layer: layer(first),
-            inner_layers: inner.iter().map(layer).collect(),
+            first_layer: layer(first)?,
+            inner_layers: inner.iter().map(layer).collect::<Option<_>>()?,
             last_layer_poly: LinePoly::new(self.last_layer.clone()),
         })
     }

@@ -1,9 +1,9 @@
 //! The verifier, step by step.
 //!
 //! 1. The proof names this key; its public values are in their ranges.
-//! 2. The transcript absorbs the key, the parameters, the program and weights roots and the public
+//! 2. The transcript absorbs the key, the parameters, the proof's context, the program and weights roots and the public
 //!    values, then the values root; `t` and `r` are drawn.
-//! 3. It absorbs the evaluations root; `z`, `alpha` and `beta` are drawn.
+//! 3. It absorbs the evaluations root; `z`, `alpha`, `beta` and `delta` are drawn.
 //! 4. The tables' totals, the constants and the public values cancel.
 //! 5. It absorbs the totals and the sums root; the coefficient that combines constraints is drawn.
 //! 6. It absorbs the composition root; the out-of-domain point is drawn, and the constraints
@@ -14,12 +14,13 @@
 use crate::challenges::Challenges;
 use crate::component::{column_log_sizes, components, COMPOSITION_COLUMNS, SUMS, TREES};
 use crate::error::VerifyError;
+use crate::hash::{Hash, HashBytes};
 use crate::key::Key;
-use crate::proof::{composition_at, Proof};
+use crate::proof::{composition_at, decommitment, Proof};
 use alloc::{format, string::String, string::ToString, sync::Arc, vec, vec::Vec};
 use num_traits::Zero;
 use stwo::core::air::{Component, Components};
-use stwo::core::channel::{Blake2sChannel, Channel, MerkleChannel};
+use stwo::core::channel::{Channel, MerkleChannel};
 use stwo::core::circle::CirclePoint;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
@@ -28,24 +29,35 @@ use stwo::core::fri::{CirclePolyDegreeBound, FriVerifier};
 use stwo::core::pcs::quotients::{fri_answers, PointSample};
 use stwo::core::pcs::utils::prepare_preprocessed_query_positions;
 use stwo::core::pcs::TreeVec;
-use stwo::core::vcs::blake2_hash::Blake2sHash;
-use stwo::core::vcs_lifted::blake2_merkle::{Blake2sMerkleChannel, Blake2sMerkleHasher};
-use stwo::core::vcs_lifted::verifier::{MerkleDecommitmentLifted, MerkleVerifierLifted};
-use veristar_air::program::{Layout, PublicTensor, R, T};
+use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
+use stwo::core::vcs_lifted::verifier::MerkleVerifierLifted;
+use veristar_air::program::{Instance, Layout, PublicTensor, R, T};
+use veristar_security::HashFunction;
 
 /// What a valid proof states.
 #[derive(Clone, Debug)]
 pub struct Verified<'k> {
     /// The public tensors with their values, in the key's order.
     pub public: Vec<(&'k PublicTensor, Vec<i32>)>,
+    /// What the proof was made for, if it says: it is no proof for anything else.
+    pub context: Option<Hash>,
 }
 
 /// Starts the transcript: steps 1 and 2 up to the values root. Prover and verifier call this.
-pub fn start(key: &Key, fingerprint: &[u8; 32], public: &[Vec<i32>]) -> Blake2sChannel {
-    let mut channel = Blake2sChannel::default();
+pub fn start<C: Channel>(
+    key: &Key,
+    fingerprint: &[u8; 32],
+    context: Option<&Hash>,
+    public: &[Vec<i32>],
+) -> C {
+    let mut channel = C::default();
     let word = |bytes: &[u8]| bytes.iter().rev().fold(0u32, |w, b| w << 8 | u32::from(*b));
-    channel.mix_u32s(&fingerprint.chunks(4).map(word).collect::<Vec<_>>());
+    let words = |hash: &[u8; 32]| hash.chunks(4).map(word).collect::<Vec<_>>();
+    channel.mix_u32s(&words(fingerprint));
     key.config().mix_into(&mut channel);
+    if let Some(context) = context {
+        channel.mix_u32s(&words(&context.0));
+    }
     for values in public {
         channel.mix_u64(values.len() as u64);
         channel.mix_u32s(&values.iter().map(|v| *v as u32).collect::<Vec<_>>());
@@ -83,6 +95,24 @@ pub fn public_sum(layout: &Layout, challenges: &Challenges, public: &[Vec<i32>])
 /// # Errors
 /// Why it is refused.
 pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyError> {
+    match key.preset.hash() {
+        HashFunction::Blake2s => verify_with::<Blake2sMerkleChannel>(key, proof),
+        #[cfg(not(target_arch = "wasm32"))]
+        HashFunction::Poseidon252 => verify_with::<
+            stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel,
+        >(key, proof),
+        #[cfg(target_arch = "wasm32")]
+        HashFunction::Poseidon252 => {
+            Err(VerifyError::Key("its hash function is not available here"))
+        }
+    }
+}
+
+/// [`verify()`] with the hash function of the key's preset.
+fn verify_with<'k, MC: MerkleChannel<H: HashBytes>>(
+    key: &'k Key,
+    proof: &Proof,
+) -> Result<Verified<'k>, VerifyError> {
     let layout = &key.layout;
     // Step 1.
     let fingerprint = key.fingerprint();
@@ -97,19 +127,18 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
     // Step 2.
     let config = key.config();
     let log_blowup = config.fri_config.log_blowup_factor;
-    let [values, evaluations, sums, composition] = proof.commitments;
-    let roots = [
-        Blake2sHash(key.program_root),
-        Blake2sHash(key.weights_root),
-        values,
-        evaluations,
-        sums,
-        composition,
-    ];
-    let channel = &mut start(key, &fingerprint, &proof.public);
-    let mix = |channel: &mut Blake2sChannel, root| Blake2sMerkleChannel::mix_root(channel, root);
-    mix(channel, Blake2sHash(key.program_root));
-    mix(channel, Blake2sHash(key.weights_root));
+    let root =
+        |tree: usize, bytes: &Hash| MC::H::from_bytes(bytes).ok_or(VerifyError::Opening { tree });
+    let program = root(0, &Hash(key.program_root))?;
+    let weights = root(1, &Hash(key.weights_root))?;
+    let [values, evaluations, sums, composition] = &proof.commitments;
+    let (values, evaluations) = (root(2, values)?, root(3, evaluations)?);
+    let (sums, composition) = (root(4, sums)?, root(5, composition)?);
+    let roots = [program, weights, values, evaluations, sums, composition];
+    let channel: &mut MC::C = &mut start(key, &fingerprint, proof.context.as_ref(), &proof.public);
+    let mix = |channel: &mut MC::C, root| MC::mix_root(channel, root);
+    mix(channel, program);
+    mix(channel, weights);
     mix(channel, values);
     let mut challenges = Challenges::evaluation_points(channel, layout);
 
@@ -117,7 +146,12 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
     mix(channel, evaluations);
     challenges.draw_lookups(channel);
 
-    // Step 4.
+    // Step 4. A table without lookups has no running sum that would tie its total to anything.
+    let stray =
+        |(instance, claim): (&Instance, &QM31)| !instance.shape().has_total() && !claim.is_zero();
+    if layout.instances.iter().zip(&proof.claims).any(stray) {
+        return Err(VerifyError::Totals);
+    }
     let total = proof.claims.iter().fold(QM31::zero(), |sum, claim| sum + *claim);
     if !(total + public_sum(layout, &challenges, &proof.public)).is_zero() {
         return Err(VerifyError::Totals);
@@ -172,9 +206,8 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
     let coefficients = 1 << config.fri_config.log_last_layer_degree_bound;
     let fri_proof = proof.fri(coefficients).ok_or(VerifyError::Shape)?;
     let bound = CirclePolyDegreeBound::new(log_degree);
-    let mut fri =
-        FriVerifier::<Blake2sMerkleChannel>::commit(channel, config.fri_config, fri_proof, bound)
-            .map_err(|error| VerifyError::LowDegree(error.to_string()))?;
+    let mut fri = FriVerifier::<MC>::commit(channel, config.fri_config, fri_proof, bound)
+        .map_err(|error| VerifyError::LowDegree(error.to_string()))?;
     if !channel.verify_pow_nonce(config.pow_bits, proof.nonce) {
         return Err(VerifyError::ProofOfWork);
     }
@@ -192,24 +225,20 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
     }
     let trees = roots.into_iter().zip(&sizes).zip(opened.iter().zip(&proof.paths));
     for (tree, ((root, sizes), (columns, path))) in trees.enumerate() {
-        // stwo commits a tree without columns as one empty leaf, without paths.
+        // A tree without columns is one leaf, without paths.
         if sizes.is_empty() {
-            if root != Blake2sMerkleHasher::default().finalize() || !path.is_empty() {
+            if root != MC::H::of_no_column() || !path.is_empty() {
                 return Err(VerifyError::Opening { tree });
             }
             continue;
         }
         let extended: Vec<u32> = sizes.iter().map(|size| size + log_blowup).collect();
-        let verifier = MerkleVerifierLifted::<Blake2sMerkleHasher>::new(
-            root,
-            extended,
-            config.lifting_log_size,
-        );
+        let verifier = MerkleVerifierLifted::<MC::H>::new(root, extended, config.lifting_log_size);
         let at = match tree {
             0 => prepare_preprocessed_query_positions(&positions, log_domain, verifier.height),
             _ => positions.clone(),
         };
-        let path = MerkleDecommitmentLifted { hash_witness: path.clone() };
+        let path = decommitment(path).ok_or(VerifyError::Opening { tree })?;
         verifier.verify(&at, columns.clone(), path).map_err(|_| VerifyError::Opening { tree })?;
     }
     let samples = points.zip_cols(samples).map_cols(|(points, values)| {
@@ -224,7 +253,7 @@ pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyErr
     fri.decommit(answers).map_err(|error| VerifyError::LowDegree(error.to_string()))?;
 
     let public = layout.public.iter().zip(proof.public.iter().cloned()).collect();
-    Ok(Verified { public })
+    Ok(Verified { public, context: proof.context })
 }
 
 fn check_public(layout: &Layout, public: &[Vec<i32>]) -> Result<(), VerifyError> {
@@ -249,7 +278,7 @@ fn check_public(layout: &Layout, public: &[Vec<i32>]) -> Result<(), VerifyError>
 }
 
 /// log2 rows of every column of every tree, the composition polynomial's included.
-fn tree_log_sizes(layout: &Layout, log_degree: u32) -> Vec<Vec<u32>> {
+pub(crate) fn tree_log_sizes(layout: &Layout, log_degree: u32) -> Vec<Vec<u32>> {
     let mut sizes: Vec<Vec<u32>> = column_log_sizes(layout).into();
     debug_assert!(sizes.len() == TREES && SUMS + 1 == TREES);
     sizes.push(vec![log_degree; COMPOSITION_COLUMNS]);

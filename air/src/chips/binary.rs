@@ -66,6 +66,7 @@ impl Constraints for Binary {
             evaluations: 0,
             lookups: 5 * self.width,
             term: false,
+            random: 0,
         }
     }
 
@@ -93,6 +94,6 @@ impl Constraints for Binary {
             lookups.table(v, active.clone(), rem, shift.clone(), ranges.clone());
             lookups.table(v, active, out, q, function.clone());
         }
-        lookups.finish(v);
+        lookups.finish(v, &self.shape());
     }
 }

@@ -7,7 +7,7 @@
 //! | tree | columns |
 //! |---|---|
 //! | program | group, first index; for each feature: address |
-//! | values | for each feature: `x`, uses |
+//! | values | for each feature: `x`, uses; at least 4 columns |
 //!
 //! *Why it suffices.* `x` is what memory holds at the lane's address. Each index of a group has one
 //! address: rows that no feature needs repeat one with all its addresses, and lanes past the last
@@ -16,7 +16,7 @@
 
 use super::{Constraints, Shape};
 use crate::evaluator::Evaluator;
-use crate::logup::{Lookups, SHARED};
+use crate::logup::{Lookups, MASK_VALUES, SHARED};
 use serde::{Deserialize, Serialize};
 
 /// The chip.
@@ -46,10 +46,11 @@ impl Constraints for Features {
         Shape {
             program: SHARED + 2 + self.width,
             weights: 0,
-            values: 2 * self.width,
+            values: (2 * self.width).max(MASK_VALUES),
             evaluations: 0,
             lookups: 2 * self.width,
             term: false,
+            random: 0,
         }
     }
 
@@ -66,6 +67,6 @@ impl Constraints for Features {
             lookups.feature(v, -uses, x, index.clone(), group.clone());
             index = index + active.clone();
         }
-        lookups.finish(v);
+        lookups.finish(v, &self.shape());
     }
 }

@@ -8,6 +8,9 @@
 //! *Why it suffices.* `a`, `b`, `c` are read from memory on active rows, `out` is determined by
 //! them and yielded to its own address. Where `sink` is 1, `beta * out` enters the global sum:
 //! the left-hand side of the linear identity.
+//!
+//! On reserved rows the term is `a * b`, which is in no total. There it is random: it masks
+//! the openings of the column that takes up the term's steps, which would tell sinks apart otherwise.
 
 use super::{Constraints, Shape};
 use crate::evaluator::{Challenge, Evaluator};
@@ -31,7 +34,15 @@ impl Field {
 
 impl Constraints for Field {
     fn shape(&self) -> Shape {
-        Shape { program: SHARED + 6, weights: 0, values: 0, evaluations: 4, lookups: 4, term: true }
+        Shape {
+            program: SHARED + 6,
+            weights: 0,
+            values: 0,
+            evaluations: 4,
+            lookups: 4,
+            term: true,
+            random: 0,
+        }
     }
 
     fn constrain<V: Evaluator>(&self, v: &mut V) {
@@ -43,10 +54,11 @@ impl Constraints for Field {
         }
         let (address, reads) = (v.program(Self::RESULT), v.program(Self::READS));
         lookups.memory_extension(v, -reads, out.clone(), address);
-        let difference = (out.clone() - a * b - c) * lookups.active();
+        let difference = (out.clone() - a.clone() * b.clone() - c) * lookups.active();
         v.assert_zero_extension("multiply and add", difference);
+        let reserved = v.integer(1) - lookups.active();
         let sink = v.program(Self::SINK);
-        lookups.term(v.challenge(Challenge::Beta) * out * sink);
-        lookups.finish(v);
+        lookups.term(v.challenge(Challenge::Beta) * out * sink + a * b * reserved);
+        lookups.finish(v, &self.shape());
     }
 }

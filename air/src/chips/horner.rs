@@ -62,6 +62,7 @@ impl Constraints for Horner {
             evaluations: 1,
             lookups: self.width + 1,
             term: false,
+            random: 0,
         }
     }
 
@@ -87,6 +88,6 @@ impl Constraints for Horner {
         v.assert_zero_extension("horner step", acc.clone() * lookups.active() - expected);
         let (address, reads) = (v.program(Self::RESULT), v.program(Self::READS));
         lookups.memory_extension(v, -reads, acc, address);
-        lookups.finish(v);
+        lookups.finish(v, &self.shape());
     }
 }

@@ -3,7 +3,7 @@
 //! | tree | columns |
 //! |---|---|
 //! | program | smallest value, bits; for each element: address, number of reads |
-//! | values | for each element: the input |
+//! | values | for each element: the input; at least 4 columns |
 //!
 //! *Why it suffices.* On active rows `value - low` is in the range table of the row's bits, so
 //! `low <= value < low + 2^bits`; the value is yielded to its own address. Elements that a row
@@ -11,7 +11,7 @@
 
 use super::{Constraints, Shape};
 use crate::evaluator::Evaluator;
-use crate::logup::{Lookups, SHARED};
+use crate::logup::{Lookups, MASK_VALUES, SHARED};
 use serde::{Deserialize, Serialize};
 
 /// The chip.
@@ -41,10 +41,11 @@ impl Constraints for Input {
         Shape {
             program: SHARED + 2 + 2 * self.width,
             weights: 0,
-            values: self.width,
+            values: self.width.max(MASK_VALUES),
             evaluations: 0,
             lookups: 2 * self.width,
             term: false,
+            random: 0,
         }
     }
 
@@ -58,6 +59,6 @@ impl Constraints for Input {
             lookups.memory(v, -reads, value.clone(), address);
             lookups.table(v, lookups.active(), value - low.clone(), bits.clone(), ranges.clone());
         }
-        lookups.finish(v);
+        lookups.finish(v, &self.shape());
     }
 }

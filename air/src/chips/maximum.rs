@@ -63,6 +63,7 @@ impl Constraints for Maximum {
             evaluations: 0,
             lookups: 2 * self.width + 2,
             term: false,
+            random: 0,
         }
     }
 
@@ -100,6 +101,6 @@ impl Constraints for Maximum {
         let address = v.program(Self::POSITION_RESULT);
         let reads = v.program(Self::POSITION_READS);
         lookups.memory(v, -reads, k, address);
-        lookups.finish(v);
+        lookups.finish(v, &self.shape());
     }
 }

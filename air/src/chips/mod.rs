@@ -4,6 +4,7 @@
 //! row handles, so that tables of very different lengths can share one height.
 
 mod binary;
+mod blind;
 mod features;
 mod field;
 mod horner;
@@ -11,12 +12,15 @@ mod input;
 mod maximum;
 mod nodes;
 mod parameters;
+mod same;
 mod table;
 mod tree;
 mod unary;
 mod weights;
+mod within;
 
 pub use binary::Binary;
+pub use blind::Blind;
 pub use features::Features;
 pub use field::Field;
 pub use horner::Horner;
@@ -24,13 +28,15 @@ pub use input::Input;
 pub use maximum::Maximum;
 pub use nodes::Nodes;
 pub use parameters::Parameters;
+pub use same::Same;
 pub use table::Table;
 pub use tree::{Tree, TreeLane};
 pub use unary::Unary;
 pub use weights::Weights;
+pub use within::Within;
 
 use crate::evaluator::Evaluator;
-use crate::logup::sum_columns;
+use crate::logup::{sum_columns, Mask};
 use serde::{Deserialize, Serialize};
 
 /// The columns of a chip, tree by tree.
@@ -48,12 +54,27 @@ pub struct Shape {
     pub lookups: usize,
     /// Whether the running sum has a term without denominator.
     pub term: bool,
+    /// Sums columns that are no sums: random ones, of a chip that only hides.
+    pub random: usize,
 }
 
 impl Shape {
     /// Sums columns; each is an extension-field element.
     pub const fn sums(&self) -> usize {
-        sum_columns(self.lookups, self.term)
+        sum_columns(self.lookups, self.term) + self.random
+    }
+
+    /// Whether the table has a running sum, and so a total.
+    pub const fn has_total(&self) -> bool {
+        self.lookups > 0 || self.term
+    }
+
+    /// Where the mask of its total is.
+    pub const fn mask(&self) -> Mask {
+        match self.evaluations {
+            0 => Mask::Values,
+            _ => Mask::Evaluation,
+        }
     }
 
     /// Base-field cells that a proof commits for each row (the weights once for many proofs).
@@ -91,6 +112,12 @@ pub enum Chip {
     Maximum(Maximum),
     /// See [`Table`].
     Table(Table),
+    /// See [`Blind`].
+    Blind(Blind),
+    /// See [`Same`].
+    Same(Same),
+    /// See [`Within`].
+    Within(Within),
     /// See [`Tree`].
     Tree(Tree),
     /// See [`Nodes`].
@@ -111,6 +138,9 @@ macro_rules! each {
             Chip::Binary($chip) => $body,
             Chip::Maximum($chip) => $body,
             Chip::Table($chip) => $body,
+            Chip::Blind($chip) => $body,
+            Chip::Same($chip) => $body,
+            Chip::Within($chip) => $body,
             Chip::Tree($chip) => $body,
             Chip::Nodes($chip) => $body,
             Chip::Features($chip) => $body,
@@ -141,9 +171,31 @@ impl Chip {
             Chip::Binary(_) => "binary",
             Chip::Maximum(_) => "maximum",
             Chip::Table(_) => "table",
+            Chip::Blind(_) => "blind",
+            Chip::Same(_) => "same",
+            Chip::Within(_) => "within",
             Chip::Tree(_) => "tree",
             Chip::Nodes(_) => "nodes",
             Chip::Features(_) => "features",
+        }
+    }
+
+    /// Whether its table is opened under every proof of a key: its weights columns hold the model.
+    pub const fn holds_weights(&self) -> bool {
+        match self {
+            Chip::Weights(_) | Chip::Parameters(_) | Chip::Nodes(_) => true,
+            Chip::Input(_)
+            | Chip::Horner(_)
+            | Chip::Field(_)
+            | Chip::Unary(_)
+            | Chip::Binary(_)
+            | Chip::Maximum(_)
+            | Chip::Table(_)
+            | Chip::Blind(_)
+            | Chip::Same(_)
+            | Chip::Within(_)
+            | Chip::Tree(_)
+            | Chip::Features(_) => false,
         }
     }
 
@@ -159,6 +211,9 @@ impl Chip {
             Chip::Binary(c) => c.width,
             Chip::Maximum(c) => c.width,
             Chip::Table(c) => c.width,
+            Chip::Blind(_) => 1,
+            Chip::Same(c) => c.width.max(1),
+            Chip::Within(c) => c.width,
             Chip::Tree(c) => c.width,
             Chip::Nodes(c) => c.width,
             Chip::Features(c) => c.width,

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | program | first slot |
 //! | weights | for each slot: feature, threshold, next |
-//! | values | for each slot: uses |
+//! | values | for each slot: uses; at least 4 columns |
 //!
 //! *Why it suffices.* Slot numbers are `0, 1, 2, ..` over all active rows, unused ones too: no two lanes
 //! have the same. So for each slot one record is yielded, the committed one; `uses` is committed
@@ -14,7 +14,7 @@
 
 use super::{Constraints, Shape};
 use crate::evaluator::Evaluator;
-use crate::logup::{Lookups, SHARED};
+use crate::logup::{Lookups, MASK_VALUES, SHARED};
 use serde::{Deserialize, Serialize};
 
 /// The chip.
@@ -39,10 +39,11 @@ impl Constraints for Nodes {
         Shape {
             program: SHARED + 1,
             weights: 3 * self.width,
-            values: self.width,
+            values: self.width.max(MASK_VALUES),
             evaluations: 0,
             lookups: self.width,
             term: false,
+            random: 0,
         }
     }
 
@@ -56,6 +57,6 @@ impl Constraints for Nodes {
             lookups.node(v, -uses, [slot.clone(), feature, threshold, next]);
             slot = slot + active.clone();
         }
-        lookups.finish(v);
+        lookups.finish(v, &self.shape());
     }
 }

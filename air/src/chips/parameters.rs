@@ -4,12 +4,13 @@
 //! |---|---|
 //! | program | for each element: address, number of reads |
 //! | weights | for each element: the parameter |
+//! | values | 4 columns that only hold the mask of the total |
 //!
 //! *Why it suffices.* Each active element is yielded to its own address, as often as it is read.
 
 use super::{Constraints, Shape};
 use crate::evaluator::Evaluator;
-use crate::logup::{Lookups, SHARED};
+use crate::logup::{Lookups, MASK_VALUES, SHARED};
 use serde::{Deserialize, Serialize};
 
 /// The chip.
@@ -35,10 +36,11 @@ impl Constraints for Parameters {
         Shape {
             program: SHARED + 2 * self.width,
             weights: self.width,
-            values: 0,
+            values: MASK_VALUES,
             evaluations: 0,
             lookups: self.width,
             term: false,
+            random: 0,
         }
     }
 
@@ -49,6 +51,6 @@ impl Constraints for Parameters {
             let weight = v.weight(j);
             lookups.memory(v, -reads, weight, address);
         }
-        lookups.finish(v);
+        lookups.finish(v, &self.shape());
     }
 }

@@ -7,15 +7,16 @@
 //! | tree | columns |
 //! |---|---|
 //! | program | argument, step, function; for each entry: result |
-//! | values | for each entry: uses |
+//! | values | for each entry: uses; at least 4 columns |
 //!
 //! *Why it suffices.* Entries are fixed by the program's commitment; `uses` is committed before the
 //! lookup challenges, so the yields match the uses only if every use is an entry. Lanes past a
-//! table's end repeat an entry.
+//! table's end repeat an entry. `uses` counts on active rows only, so that reserved rows may hold
+//! anything.
 
 use super::{Constraints, Shape};
 use crate::evaluator::Evaluator;
-use crate::logup::{Lookups, SHARED};
+use crate::logup::{Lookups, MASK_VALUES, SHARED};
 use serde::{Deserialize, Serialize};
 
 /// The chip.
@@ -43,10 +44,11 @@ impl Constraints for Table {
         Shape {
             program: SHARED + 3 + self.width,
             weights: 0,
-            values: self.width,
+            values: self.width.max(MASK_VALUES),
             evaluations: 0,
             lookups: self.width,
             term: false,
+            random: 0,
         }
     }
 
@@ -55,10 +57,10 @@ impl Constraints for Table {
         let mut argument = v.program(Self::ARGUMENT);
         let (step, function) = (v.program(Self::STEP), v.program(Self::FUNCTION));
         for j in 0..self.width {
-            let (result, uses) = (v.program(Self::result(j)), v.value(j));
+            let (result, uses) = (v.program(Self::result(j)), v.value(j) * lookups.active());
             lookups.table(v, -uses, result, argument.clone(), function.clone());
             argument = argument + step.clone();
         }
-        lookups.finish(v);
+        lookups.finish(v, &self.shape());
     }
 }

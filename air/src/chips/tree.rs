@@ -126,6 +126,7 @@ impl Constraints for Tree {
             evaluations: 0,
             lookups: 3 * self.width + 2,
             term: false,
+            random: 0,
         }
     }
 
@@ -167,6 +168,6 @@ impl Constraints for Tree {
         lookups.node(v, ends, [slot, -active, value.clone(), pointer]);
         let (address, reads) = (v.program(Self::RESULT), v.program(Self::READS));
         lookups.memory(v, -reads, value, address);
-        lookups.finish(v);
+        lookups.finish(v, &self.shape());
     }
 }

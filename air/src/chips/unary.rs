@@ -62,6 +62,7 @@ impl Constraints for Unary {
             evaluations: 0,
             lookups: 4 * self.width,
             term: false,
+            random: 0,
         }
     }
 
@@ -85,6 +86,6 @@ impl Constraints for Unary {
             lookups.table(v, active.clone(), rem, shift.clone(), ranges.clone());
             lookups.table(v, active, out, q, function.clone());
         }
-        lookups.finish(v);
+        lookups.finish(v, &self.shape());
     }
 }

@@ -47,6 +47,7 @@ impl Constraints for Weights {
             evaluations: 2,
             lookups: 2,
             term: true,
+            random: 0,
         }
     }
 
@@ -62,6 +63,6 @@ impl Constraints for Weights {
         }
         let product = v.challenge(Challenge::Beta) * monomial * activation * projected;
         lookups.term(v.zero() - product);
-        lookups.finish(v);
+        lookups.finish(v, &self.shape());
     }
 }

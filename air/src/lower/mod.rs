@@ -16,7 +16,7 @@ use crate::options::Options;
 use crate::pack;
 use crate::program::{Garbage, Program, PublicTensor};
 use alloc::{string::ToString, vec::Vec};
-use veristar_model::{bounds, view, Graph, Node, Op, Tensor, TensorId};
+use veristar_model::{bounds, view, FieldBound, Graph, Node, Op, Tensor, TensorId};
 
 /// Most bits of an input: its range table has an entry for every value.
 pub(crate) const INPUT_BITS: u32 = 20;
@@ -33,12 +33,25 @@ pub(crate) struct Lowering<'a> {
     pub garbage: Vec<Garbage>,
 }
 
-/// Compiles a checked graph. The result depends on parameter *values* only in the weights columns.
+/// [`compile_in`] the field M31.
 ///
 /// # Errors
-/// The graph fails [`bounds::check`], or is too large.
+/// As there.
 pub fn compile(graph: &Graph, options: &Options) -> Result<Program, AirError> {
-    bounds::check(graph)?;
+    compile_in(graph, options, FieldBound::M31)
+}
+
+/// Compiles a graph for proofs over a field. The result depends on parameter *values* only in the
+/// weights columns; on the field it does not depend at all, which only bounds what is compiled.
+///
+/// # Errors
+/// The graph fails [`bounds::check_in`], or is too large.
+pub fn compile_in(
+    graph: &Graph,
+    options: &Options,
+    field: FieldBound,
+) -> Result<Program, AirError> {
+    bounds::check_in(graph, field)?;
     let mut lowering = Lowering {
         graph,
         batch: options.batch.max(1),

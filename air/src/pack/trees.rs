@@ -6,9 +6,6 @@ use crate::lower::trees::{Forest, Path};
 use crate::program::ZERO;
 use alloc::{vec, vec::Vec};
 
-/// Values columns that every table has at least, so that there is room to hide its total.
-const MASKED: usize = 4;
-
 /// The three chips, if there are trees.
 pub(super) fn candidates(forest: &Forest) -> Vec<Candidate> {
     // A path's decisions, and a row for each further value.
@@ -25,12 +22,12 @@ pub(super) fn candidates(forest: &Forest) -> Vec<Candidate> {
         },
         Candidate {
             make: |width| Chip::Nodes(Nodes { width }),
-            widths: MASKED..=WIDEST,
+            widths: 1..=WIDEST,
             lengths: lengths(core::iter::once(forest.records.len())),
         },
         Candidate {
             make: |width| Chip::Features(Features { width }),
-            widths: MASKED / 2..=WIDEST,
+            widths: 1..=WIDEST,
             lengths: lengths(forest.groups.iter().map(Vec::len)),
         },
     ];

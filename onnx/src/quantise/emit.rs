@@ -269,9 +269,11 @@ impl Emitter<'_> {
         shape: Vec<usize>,
         values: Vec<i32>,
     ) -> ParameterId {
-        let largest = values.iter().map(|v| i64::from(*v).abs()).max().unwrap_or(0).max(1);
+        // v >= 0 needs v < bound, v < 0 needs -v <= bound.
+        let magnitude = |v: &i32| if *v < 0 { -i64::from(*v) } else { i64::from(*v) + 1 };
+        let largest = values.iter().map(magnitude).max().unwrap_or(0).max(1);
         let bound = i64::try_from((largest as u64).next_power_of_two()).unwrap_or(i64::MAX);
-        let range = Range { lo: -bound, hi: bound };
+        let range = Range { lo: -bound, hi: bound - 1 };
         self.graph.parameters.push(Parameter { name: name.to_string(), shape, values, range });
         self.graph.parameters.len() - 1
     }

@@ -17,11 +17,16 @@ use crate::{
 /// How far the argument's exponent may be lowered before giving up.
 const MAX_LOWERING: i32 = 24;
 
+/// Bound of biases where any weights in the declared ranges must keep the accumulators'.
+const DECLARED_BIAS: f64 = (1u32 << 26) as f64;
+
 /// A linear layer's float weights: one row per output channel.
 struct Rows<'a> {
     weight: &'a [f32],
     bias: &'a [f32],
     terms: usize,
+    /// Whether the bound must hold for any weights in the declared range.
+    any_weights: bool,
 }
 
 /// Integer weights.
@@ -45,6 +50,9 @@ impl Rows<'_> {
     fn bound(&self, c: usize, ex: i32, exponent: i32, range: Range) -> (f64, f64) {
         let factor = 2f64.powi(exponent - ex);
         let (lo, hi) = (range.lo as f64, range.hi as f64);
+        if self.any_weights {
+            return self.declared_bound(c, factor, exponent, lo.abs().max(hi.abs()));
+        }
         let mut sum = (f64::from(self.bias[c]) * 2f64.powi(exponent)).round().abs();
         let mut largest = 0f64;
         for w in self.row(c) {
@@ -53,6 +61,19 @@ impl Rows<'_> {
             sum += (q * lo).abs().max((q * hi).abs());
         }
         (sum, largest)
+    }
+
+    /// [`Rows::bound`] for any weights of as many bits as half the limit allows: infinite if this
+    /// channel's weights or bias need more.
+    fn declared_bound(&self, c: usize, factor: f64, exponent: i32, magnitude: f64) -> (f64, f64) {
+        let half = ACCUMULATOR_LIMIT as f64 / 2.0;
+        let all = self.terms as f64 * magnitude.max(1.0);
+        let most = 2f64.powf((half / all).log2().floor());
+        let bias = (f64::from(self.bias[c]) * 2f64.powi(exponent)).round();
+        let weights = self.row(c).iter().map(|w| (f64::from(*w) * factor).round().abs());
+        let largest = weights.fold(0.0, f64::max);
+        let fits = largest < most && bias.abs() < DECLARED_BIAS;
+        (if fits { all * most + DECLARED_BIAS } else { f64::INFINITY }, largest)
     }
 
     /// The largest shift for channel `c`, or nothing and the bound at shift 0.
@@ -84,7 +105,9 @@ impl Emitter<'_> {
         let input = self.grid(x)?;
         let shape = self.net.nodes[id].shape.clone();
         let [o, c, kh, kw] = conv.weight_shape;
-        let rows = Rows { weight: &conv.weight, bias: &conv.bias, terms: c * kh * kw };
+        let terms = c * kh * kw;
+        let any_weights = self.options.any_weights;
+        let rows = Rows { weight: &conv.weight, bias: &conv.bias, terms, any_weights };
         let inner: usize = shape[2..].iter().product();
         let template = Conv2d {
             weight: 0,
@@ -103,7 +126,8 @@ impl Emitter<'_> {
         let x = self.net.nodes[id].inputs[0];
         let input = self.grid(x)?;
         let shape = self.net.nodes[id].shape.clone();
-        let rows = Rows { weight: &product.weight, bias: &product.bias, terms: product.terms };
+        let (terms, any_weights) = (product.terms, self.options.any_weights);
+        let rows = Rows { weight: &product.weight, bias: &product.bias, terms, any_weights };
         let make = |weight, bias| ModelOp::MatMul { weight, bias };
         let of_weight = vec![product.outputs, product.terms];
         self.layer(id, &rows, input, self.scales.shared[x], of_weight, shape, 1, &make)
@@ -134,7 +158,8 @@ impl Emitter<'_> {
             (0..channels).map(|k| full[k * inner]).collect::<Vec<f32>>()
         };
         let (weight, bias) = (per_channel(mul), per_channel(add));
-        let rows = Rows { weight: &weight, bias: &bias, terms: 1 };
+        let rows =
+            Rows { weight: &weight, bias: &bias, terms: 1, any_weights: self.options.any_weights };
         let planar = vec![outer, channels, inner, 1];
         let name = format!("{}.channels", self.net.nodes[id].name);
         let e = self.scales.shared[x];

@@ -48,13 +48,22 @@ pub struct QuantiseOptions {
     pub max_shift: u32,
     /// Weights lie within +-2^weight_bits. 2 to 20.
     pub weight_bits: u32,
+    /// Whether no accumulator may overflow with *any* weights in their declared ranges, so that a proof
+    /// of the ranges is a proof of the bound. Costs some bits of precision in wide layers.
+    pub any_weights: bool,
     /// Calibrated ranges are multiplied by this. At least 1.
     pub margin: f64,
 }
 
 impl Default for QuantiseOptions {
     fn default() -> Self {
-        Self { activation_bits: 12, max_shift: 12, weight_bits: 15, margin: 1.0 }
+        Self {
+            activation_bits: 12,
+            max_shift: 12,
+            weight_bits: 15,
+            any_weights: false,
+            margin: 1.0,
+        }
     }
 }
 
@@ -91,7 +100,12 @@ pub fn quantise(
     let _span = tracing::info_span!("quantise").entered();
     let mut graph = emit::emit(model.net(), &seen, &exact, options)?;
     graph.name = model.name().to_string();
-    bounds::propagate(&mut graph)?;
+    if options.any_weights {
+        bounds::propagate_declared(&mut graph)?;
+        bounds::check_declared(&graph)?;
+    } else {
+        bounds::propagate(&mut graph)?;
+    }
     bounds::check(&graph)?;
     let report = evaluate(model, &graph, data)?;
     if let Some(refused) = &report.refused {

@@ -50,8 +50,15 @@ pub fn values(
     let mut columns = Vec::new();
     for (instance, table) in program.layout.instances.iter().zip(&program.tables) {
         columns.push(match &instance.chip {
-            Chip::Weights(_) | Chip::Parameters(_) | Chip::Field(_) | Chip::Table(_) => Vec::new(),
-            Chip::Nodes(_) | Chip::Features(_) => Vec::new(),
+            Chip::Weights(_)
+            | Chip::Parameters(_)
+            | Chip::Field(_)
+            | Chip::Table(_)
+            | Chip::Blind(_)
+            | Chip::Same(_)
+            | Chip::Within(_)
+            | Chip::Nodes(_)
+            | Chip::Features(_) => Vec::new(),
             Chip::Tree(chip) => tree::values(chip, table, &context, &forest)?,
             Chip::Input(chip) => input::values(chip, table, &context)?,
             Chip::Horner(chip) => horner::values(chip, table, &context),

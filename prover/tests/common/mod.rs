@@ -2,14 +2,16 @@
 #![allow(dead_code, clippy::too_many_arguments)]
 
 use std::collections::BTreeSet;
+use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
 use veristar_model::{
     bounds, Coefficients, Conv2d, Graph, Node, Op, Parameter, Pool, PoolKind, Range, Reduce,
     ReduceKind, Table, Tensor, TensorId, View,
 };
-use veristar_prover::{setup, Package, Prepared, SetupOptions};
+use veristar_prover::{setup, HidingOption, Package, Prepared, SetupOptions};
 use veristar_security::Preset;
 
 /// A small deterministic generator (xorshift): tests need no quality, only variety.
+#[derive(Clone)]
 pub struct Random(pub u64);
 
 impl Random {
@@ -233,12 +235,22 @@ pub fn inputs(graph: &Graph, random: &mut Random, batch: usize) -> Vec<Vec<Vec<i
 }
 
 /// Sets up with all outputs public.
-pub fn package(graph: &Graph, preset: Preset, batch: usize) -> Package {
+pub fn package(graph: &Graph, preset: Preset, batch: usize, hiding: HidingOption) -> Package {
     let public: BTreeSet<TensorId> = graph.outputs.iter().copied().collect();
-    setup(graph.clone(), &SetupOptions { preset, batch, public }).expect("setup")
+    setup(graph.clone(), &SetupOptions { preset, batch, public, hiding }).expect("setup")
 }
 
-/// Sets up and prepares.
+/// Prepares for the preset whose proofs a contract on Starknet checks.
+pub fn prepared_for_starknet(
+    graph: &Graph,
+    batch: usize,
+    hiding: HidingOption,
+) -> Prepared<Poseidon252MerkleChannel> {
+    let package = package(graph, Preset::Starknet, batch, hiding);
+    Prepared::hashed(package).expect("prepare")
+}
+
+/// Sets up with hiding and prepares.
 pub fn prepared(graph: &Graph, preset: Preset, batch: usize) -> Prepared {
-    Prepared::new(package(graph, preset, batch)).expect("prepare")
+    Prepared::new(package(graph, preset, batch, HidingOption::Fitting)).expect("prepare")
 }

@@ -1,0 +1,3 @@
+//! Tests against vectors that the Rust code makes.
+mod fields;
+mod proofs;
