@@ -13,7 +13,6 @@ use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::backend::BackendForChannel;
 use tracing::instrument;
-use veristar_air::chips::Chip;
 use veristar_air::program::{Instance, Program, Table};
 use veristar_air::{compile, Options, Reserved};
 use veristar_model::{Graph, TensorId};

@@ -2,73 +2,20 @@
 
 mod common;
 
-use common::{inputs, prepared, GraphBuilder, Random};
+use common::trees::{ensemble, Plan};
+use common::{inputs, package, prepared, GraphBuilder, Random};
 use stwo::core::fields::m31::M31;
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::Column;
 use veristar_air::chips::{Chip, Features, Nodes, Table as TableChip, Tree, TreeLane};
-use veristar_model::{Graph, Op, Parameter, Range, TensorId, Trees};
+use veristar_model::{Graph, Op, Parameter, Range, Trees};
 use veristar_prover::check::{self, OwnedWitness, Violation};
-use veristar_prover::{prove, Prepared, ProveError};
+use veristar_prover::{prove, HidingOption, Prepared, ProveError};
 use veristar_security::Preset;
 use veristar_verifier::{verify, Key, Proof, VerifyError};
 
-/// What a random ensemble looks like.
-#[derive(Clone, Copy)]
-struct Plan {
-    trees: usize,
-    depth: usize,
-    features: usize,
-    values: usize,
-}
-
+/// A small ensemble.
 const SMALL: Plan = Plan { trees: 5, depth: 4, features: 6, values: 1 };
-
-/// Slots of all trees mixed: roots first, then pairs of children in the order in which they grow.
-fn grow(random: &mut Random, plan: Plan) -> Vec<i32> {
-    let mut records: Vec<Option<[i32; 3]>> = vec![None; plan.trees];
-    let mut open: Vec<(usize, usize)> = (0..plan.trees).map(|root| (root, 0)).collect();
-    while !open.is_empty() {
-        let (slot, depth) = open.swap_remove(random.below(open.len() as u64) as usize);
-        // Below the first levels about one node in two decides, so that deep trees stay small.
-        let decides = depth == 0 || random.below(4) > u64::from(depth > 6);
-        if depth < plan.depth && decides && (depth <= 6 || random.below(2) > 0) {
-            let next = records.len();
-            records.extend([None, None]);
-            open.extend([(next, depth + 1), (next + 1, depth + 1)]);
-            let feature = random.below(plan.features as u64) as i32;
-            records[slot] = Some([feature, random.within(-129, 127) as i32, next as i32]);
-        } else {
-            let mut at = slot;
-            for v in 0..plan.values {
-                let value = random.within(-5000, 5000) as i32;
-                let last = v + 1 == plan.values;
-                let next = if last { 0 } else { records.len() };
-                records[at] = Some([-1, value, next as i32]);
-                if !last {
-                    at = records.len();
-                    records.push(None);
-                }
-            }
-        }
-    }
-    records.into_iter().flatten().flatten().collect()
-}
-
-fn ensemble(b: &mut GraphBuilder, x: TensorId, plan: Plan) -> TensorId {
-    let values = grow(&mut b.random, plan);
-    let (slots, bound) = (values.len() / 3, 1 << 20);
-    b.graph.parameters.push(Parameter {
-        name: format!("records{}", b.graph.parameters.len()),
-        shape: vec![slots, 3],
-        values,
-        range: Range { lo: -bound, hi: bound },
-    });
-    let records = b.graph.parameters.len() - 1;
-    let rows = b.graph.tensors[x].shape[0];
-    let trees = Trees { records, depth: plan.depth };
-    b.node(Op::Trees(trees), &[x], &[rows, plan.trees, plan.values])
-}
 
 fn forest(seed: u64, rows: usize, plan: Plan) -> (Graph, Random) {
     let mut b = GraphBuilder::new(seed);
@@ -148,7 +95,7 @@ fn the_structure_is_not_in_the_program() {
         let y = b.node(Op::Trees(trees), &[x], &[1, 1, 1]);
         let (mut graph, _) = b.finish(&[y]);
         graph.tensors[y].range = Range { lo: -200, hi: 200 };
-        prepared(&graph, Preset::Fast, 1).package.key
+        package(&graph, Preset::Fast, 1, HidingOption::None).key
     };
     let left = chain(vec![0, 3, 1, 1, -7, 3, -1, 10, 0, -1, 20, 0, -1, 30, 0]);
     let right = chain(vec![2, 0, 3, -1, 5, 0, -1, 0, 0, -1, 6, 0, 1, 100, 1]);
@@ -374,7 +321,13 @@ fn every_column_is_constrained() {
             let ends = (0..used)
                 .filter(|row| table != subject.tree.0 || subject.program(Tree::ENDS, *row) == 1);
             let ends: Vec<usize> = ends.collect();
-            for column in 0..shape.values[table].len() {
+            // Further columns only hold the mask of the table's total.
+            let columns = match subject.prepared.layout().instances[table].chip {
+                Chip::Nodes(c) => c.width,
+                Chip::Features(c) => 2 * c.width,
+                _ => shape.values[table].len(),
+            };
+            for column in 0..columns {
                 for row in [ends[0], ends[ends.len() / 2], ends[ends.len() - 1]] {
                     let mut w = subject.honest();
                     bump(&mut w.values[table][column], subject.place(table, row));
@@ -582,11 +535,11 @@ fn attacks_on_a_path_are_found() {
 fn proofs_of_other_trees_are_refused() {
     let (graph, mut random) = forest(60, 1, SMALL);
     let batch = inputs(&graph, &mut random, 1);
+    let package = package(&graph, Preset::Fast, 1, HidingOption::Fitting);
     let honest = {
-        let prepared = prepared(&graph, Preset::Fast, 1);
-        let key = prepared.package.key.clone();
-        verify(&key, &prove(&prepared, &batch).expect("prove").proof).expect("honest");
-        key
+        let prepared = Prepared::new(package.clone()).expect("prepare");
+        verify(&package.key, &prove(&prepared, &batch).expect("prove").proof).expect("honest");
+        package.key.clone()
     };
     // The root of tree 0 decides; slot `next` and `next + 1` are its children.
     let records = graph.parameters[0].values.clone();
@@ -605,7 +558,7 @@ fn proofs_of_other_trees_are_refused() {
         ("early stop with the threshold", [-1, threshold, next]),
     ];
     for (what, [feature, threshold, next]) in attacks {
-        let mut cheater = prepared(&graph, Preset::Fast, 1);
+        let mut cheater = Prepared::new(package.clone()).expect("prepare");
         // The interpreter and the witness see other records; the commitment stays.
         cheater.package.graph.parameters[0].values[..3]
             .copy_from_slice(&[feature, threshold, next]);
