@@ -10,8 +10,9 @@ use stwo::prover::backend::Column;
 use veristar_air::chips::{Chip, Features, Nodes, Table as TableChip, Tree, TreeLane};
 use veristar_model::{Graph, Op, Parameter, Range, Trees};
 use veristar_prover::check::{self, OwnedWitness, Violation};
+use veristar_prover::ranges::prove_ranges;
 use veristar_prover::{prove, HidingOption, Prepared, ProveError};
-use veristar_security::Preset;
+use veristar_security::{Hiding, Preset};
 use veristar_verifier::{verify, Key, Proof, VerifyError};
 
 /// A small ensemble.
@@ -577,4 +578,28 @@ fn proofs_of_other_trees_are_refused() {
             Err(other) => panic!("{what}: {other}"),
         }
     }
+}
+
+/// Every proof opens the records: their table has random rows for all proofs of the key, or it is no key.
+#[test]
+fn records_keep_rows_for_every_proof() {
+    let (graph, _) = forest(70, 1, SMALL);
+    let key =
+        package(&graph, Preset::Fast, 1, HidingOption::Proofs(50.try_into().expect("not 0"))).key;
+    let hiding = Hiding::new(&key.parameters());
+    let nodes = key.layout.instances.iter().position(|i| i.chip.name() == "nodes").expect("nodes");
+    let least = hiding.reserved_weights(50) as u32;
+    assert!(key.layout.instances[nodes].reserved >= least && least > hiding.reserved() as u32);
+    let mut short = key.clone();
+    short.layout.instances[nodes].reserved = least - 1;
+    assert!(Key::from_bytes(&key.to_bytes()).is_ok());
+    assert!(Key::from_bytes(&short.to_bytes()).is_err());
+}
+
+#[test]
+fn trees_have_no_proof_of_ranges() {
+    let (graph, _) = forest(70, 1, SMALL);
+    let package = package(&graph, Preset::Fast, 1, HidingOption::None);
+    let error = prove_ranges(&package).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(error.contains("decision trees"), "{error}");
 }

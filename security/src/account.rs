@@ -315,7 +315,7 @@ mod tests {
         accept(Preset::Fast, &sizes).unwrap();
     }
 
-    /// By hand, with log2 |K| just below 124. Identity: 2^20. Lookups: 4 * 2^18 = 2^20. Combination: 399
+    /// By hand, with log2 |K| just below 124. Identity: 2^20. Lookups: 5 * 2^18 = 2^20.3. Combination: 399
     /// = 2^8.64. Point: 4 * 8194 = 2^15.0004. Openings: 299 = 2^8.22 times n. Folding: 32 n.
     #[test]
     fn conjectured_by_hand() {

@@ -51,6 +51,14 @@ impl Emitter<'_> {
                 reason: format!("trees of depth {}, at most {MAX_DEPTH}", trees.depth),
             });
         }
+        if self.options.any_weights {
+            return Err(OnnxError::Unsupported {
+                node: name,
+                operator: node.operator.clone(),
+                reason: "not every record in a range is a tree's: no range proof of its weights"
+                    .into(),
+            });
+        }
         let values = layout(trees, ex, ey, range);
         let slots = values.len() / 3;
         let records = self.parameter(&format!("{name}.records"), vec![slots, 3], values);
