@@ -9,12 +9,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
 use veristar::model::{interpret, Graph, Op};
 use veristar::onnx::report::quantise_inputs;
 use veristar::onnx::{quantise, Dataset, FloatModel, QuantiseOptions};
-use veristar::prover::{check, prove, setup, HidingOption, Prepared, SetupOptions};
+use veristar::prover::{check, prove, prove_for, setup};
+use veristar::prover::{HidingOption, Package, Prepared, SetupOptions};
 use veristar::security::Preset;
-use veristar::verifier::{verify, Key, Proof};
+use veristar::verifier::{starknet, verify, Key, Proof};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ml")
@@ -88,10 +90,14 @@ impl Case {
         largest
     }
 
-    fn prepared(&self, preset: Preset) -> Prepared {
+    fn package(&self, preset: Preset) -> Package {
         let public = self.graph.outputs.iter().copied().collect();
         let options = SetupOptions { preset, batch: 1, public, hiding: HidingOption::Fitting };
-        Prepared::new(setup(self.graph.clone(), &options).expect("setup")).expect("prepare")
+        setup(self.graph.clone(), &options).expect("setup")
+    }
+
+    fn prepared(&self, preset: Preset) -> Prepared {
+        Prepared::new(self.package(preset)).expect("prepare")
     }
 }
 
@@ -208,5 +214,37 @@ fn a_hundred_trees() {
             };
             assert!(error < bound, "{name}: {error}");
         }
+    }
+}
+
+/// Calldata at the gateway: 5,000 felts, of which public values and a contract's own need some.
+#[test]
+#[ignore = "needs VERISTAR_TREES, the folder of credit_trees.py's large ensembles"]
+fn a_hundred_trees_fit_into_calldata() {
+    let folder = PathBuf::from(std::env::var("VERISTAR_TREES").expect("VERISTAR_TREES"));
+    for name in ["credit_forest", "credit_lightgbm", "credit_xgboost"] {
+        let case = load(&folder, name, Some("credit.calibration.npz"), 12);
+        let prepared: Prepared<Poseidon252MerkleChannel> =
+            Prepared::hashed(case.package(Preset::Starknet)).expect("prepare");
+        let key = &prepared.package.key;
+        for instance in &key.layout.instances {
+            println!("  {:?} 2^{}", instance.chip, instance.log_size);
+        }
+        let input = quantise_inputs(&case.graph, &[case.rows[0].clone()]);
+        let start = Instant::now();
+        let proof = prove_for(&prepared, std::slice::from_ref(&input), None).expect("prove").proof;
+        let seconds = start.elapsed().as_secs_f64();
+        verify(key, &proof).expect("verify");
+        let felts = starknet::proof(key, &proof).expect("felts").len();
+        let bits = key.security().conjectured.total;
+        println!(
+            "{name}: 2^{} rows, key {} felts, proof {felts} felts, {bits} bits, hides for {} proofs, \
+             {seconds:.1} s",
+            key.layout.log_height(),
+            starknet::key(key).len(),
+            key.proofs,
+        );
+        assert!(felts <= 4500, "{name}: {felts} felts");
+        assert!(bits >= 96, "{name}: {bits} bits");
     }
 }
