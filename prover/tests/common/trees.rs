@@ -1,7 +1,7 @@
 //! Random ensembles of decision trees.
 
 use super::{GraphBuilder, Random};
-use veristar_model::{Op, Parameter, Range, TensorId, Trees};
+use veristar_model::{bounds, Op, Parameter, Range, TensorId, Trees};
 
 /// What a random ensemble looks like.
 #[derive(Clone, Copy)]
@@ -13,7 +13,7 @@ pub struct Plan {
 }
 
 /// Slots of all trees mixed: roots first, then pairs of children in the order in which they grow.
-fn grow(random: &mut Random, plan: Plan) -> Vec<i32> {
+fn grow(random: &mut Random, plan: Plan, x: Range) -> Vec<i32> {
     let mut records: Vec<Option<[i32; 3]>> = vec![None; plan.trees];
     let mut open: Vec<(usize, usize)> = (0..plan.trees).map(|root| (root, 0)).collect();
     while !open.is_empty() {
@@ -25,7 +25,7 @@ fn grow(random: &mut Random, plan: Plan) -> Vec<i32> {
             records.extend([None, None]);
             open.extend([(next, depth + 1), (next + 1, depth + 1)]);
             let feature = random.below(plan.features as u64) as i32;
-            records[slot] = Some([feature, random.within(-129, 127) as i32, next as i32]);
+            records[slot] = Some([feature, random.within(x.lo - 1, x.hi) as i32, next as i32]);
         } else {
             let mut at = slot;
             for v in 0..plan.values {
@@ -45,7 +45,10 @@ fn grow(random: &mut Random, plan: Plan) -> Vec<i32> {
 
 /// Appends the ensemble over rows of features.
 pub fn ensemble(b: &mut GraphBuilder, x: TensorId, plan: Plan) -> TensorId {
-    let values = grow(&mut b.random, plan);
+    let mut graph = b.graph.clone();
+    graph.outputs = vec![x];
+    bounds::propagate(&mut graph).expect("propagate");
+    let values = grow(&mut b.random, plan, graph.tensors[x].range);
     let (slots, bound) = (values.len() / 3, 1 << 20);
     b.graph.parameters.push(Parameter {
         name: format!("records{}", b.graph.parameters.len()),
