@@ -15,6 +15,7 @@
 //! | `qdq`, `requantise`, `integral` | already quantised files: their operators, scales, and integers |
 //! | `control` | loops, written out before tract reads them |
 //! | `expand` | operators written as others before tract reads them |
+//! | `ml` | classical models (ai.onnx.ml) in ordinary operators, decision trees |
 //! | `lower` | tract's operators to the few of the float graph |
 //! | `simplify` | folding into linear layers, closure of element-wise chains into functions |
 //! | `float`, `expr` | runs the float graph; one-input functions |
@@ -40,6 +41,7 @@ mod index;
 mod integral;
 pub mod load;
 mod lower;
+mod ml;
 mod net;
 mod precision;
 mod qdq;

@@ -7,7 +7,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use tract_onnx::tract_core::internal::{DatumType, Tensor, TypedOp};
 
-use crate::{expr::Function, requantise::Requantise};
+use crate::{expr::Function, ml::ensemble::Ensemble, requantise::Requantise};
 
 /// Largest number of elements of one tensor.
 pub const MAX_ELEMENTS: usize = 1 << 26;
@@ -84,6 +84,8 @@ pub enum Op {
     Reduce(Reduce),
     /// Integer sums to integers of another scale, as quantised files mean it.
     Requantise(Requantise),
+    /// Decision trees on rows of features: `[N, F]` to `[N, T * V]`.
+    Trees(Arc<Ensemble>),
 }
 
 /// Two-input operations.

@@ -103,6 +103,7 @@ impl Emitter<'_> {
             Op::Pool(pool) => self.pool(id, pool),
             Op::Reduce(reduce) => self.reduce(id, reduce),
             Op::Requantise(requantise) => self.requantise(id, requantise),
+            Op::Trees(trees) => self.trees(id, trees),
         }
     }
 

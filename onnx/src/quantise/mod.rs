@@ -16,6 +16,7 @@
 //! | `exact` | sums of quantised files, requantised by the files' own scales |
 //! | `combine` | sums and products of two tensors |
 //! | `pooling` | windows, reductions, divisions by counts |
+//! | `trees` | records of decision trees, thresholds and leaves in integers |
 //! | `view` | element moves, inputs, constants |
 
 mod combine;
@@ -26,6 +27,7 @@ mod pooling;
 mod scale;
 mod table;
 mod thresholds;
+mod trees;
 mod view;
 
 use veristar_model::{bounds, Graph};
