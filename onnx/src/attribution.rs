@@ -112,8 +112,7 @@ pub fn attribute(
         errors.sum::<f64>() / pairs.len().max(1) as f64
     };
     let mean = |errors: &[f64]| errors.iter().sum::<f64>() / errors.len().max(1) as f64;
-    let whole: Vec<f64> =
-        samples.iter().map(|s| error_of(&outputs, s, &s.integers)).collect();
+    let whole: Vec<f64> = samples.iter().map(|s| error_of(&outputs, s, &s.integers)).collect();
     let mut before = mean(&whole);
     let error = before;
     let mut costs = Vec::with_capacity(groups.len());

@@ -204,8 +204,10 @@ fn before_view(view: &View, before: &[usize], after: &[usize], axis: usize) -> O
     match view {
         View::Transpose(perm) => perm.get(axis).copied(),
         _ => {
-            let place = |shape: &[usize], at: usize| shape[..at].iter().filter(|d| **d != 1).count();
-            let kept = |shape: &[usize]| shape.iter().filter(|d| **d != 1).copied().collect::<Vec<_>>();
+            let place =
+                |shape: &[usize], at: usize| shape[..at].iter().filter(|d| **d != 1).count();
+            let kept =
+                |shape: &[usize]| shape.iter().filter(|d| **d != 1).copied().collect::<Vec<_>>();
             let found = (0..before.len())
                 .find(|at| before[*at] != 1 && place(before, *at) == place(after, axis))?;
             (kept(before) == kept(after)).then_some(found)

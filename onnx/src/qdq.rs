@@ -119,7 +119,8 @@ pub fn rewrite(graph: &mut GraphProto) -> Result<(), OnnxError> {
 fn drop_unread(graph: &mut GraphProto) {
     loop {
         let mut read: HashSet<String> = graph.output.iter().map(|o| o.name.clone()).collect();
-        let inner = |g: &GraphProto| g.node.iter().flat_map(|n| n.input.clone()).collect::<Vec<_>>();
+        let inner =
+            |g: &GraphProto| g.node.iter().flat_map(|n| n.input.clone()).collect::<Vec<_>>();
         for node in &graph.node {
             read.extend(node.input.iter().cloned());
             read.extend(node.attribute.iter().filter_map(|a| a.g.as_ref()).flat_map(inner));
@@ -397,7 +398,9 @@ impl Rewrite {
         };
         let mut node = node.clone();
         let operand = node.input.first().and_then(|x| self.dequantised(x));
-        let Some((integers, own)) = operand.filter(|_| node.output.len() == 1) else { return false };
+        let Some((integers, own)) = operand.filter(|_| node.output.len() == 1) else {
+            return false;
+        };
         if own.scale != grid.scale || own.zero != grid.zero || own.dtype != grid.dtype {
             return false;
         }
@@ -666,7 +669,13 @@ impl Rewrite {
         self.push(OPERATOR, vec![x], y, attributes);
     }
 
-    fn push(&mut self, op: &str, input: Vec<String>, output: String, attribute: Vec<AttributeProto>) {
+    fn push(
+        &mut self,
+        op: &str,
+        input: Vec<String>,
+        output: String,
+        attribute: Vec<AttributeProto>,
+    ) {
         self.nodes.push(NodeProto {
             name: output.clone(),
             op_type: op.into(),

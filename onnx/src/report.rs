@@ -6,7 +6,13 @@ use rayon::prelude::*;
 use serde::Serialize;
 use veristar_model::{interpret, Graph, TensorId};
 
-use crate::{dataset::Dataset, error::OnnxError, load::FloatModel, net::{Net, NodeId}, precision::MASKED};
+use crate::{
+    dataset::Dataset,
+    error::OnnxError,
+    load::FloatModel,
+    net::{Net, NodeId},
+    precision::MASKED,
+};
 
 /// Rows that per-layer errors are measured on; outputs are measured on all.
 const LAYER_ROWS: usize = 16;

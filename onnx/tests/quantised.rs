@@ -20,7 +20,10 @@ fn expected<T: ndarray_npy::ReadableElement>(name: &str, input: &str) -> (ArrayD
 }
 
 /// Interprets all rows, and compares with integers.
-fn integers_equal<T: ndarray_npy::ReadableElement + Copy + Into<i64>>(name: &str, calibrated: &str) {
+fn integers_equal<T: ndarray_npy::ReadableElement + Copy + Into<i64>>(
+    name: &str,
+    calibrated: &str,
+) {
     let model = FloatModel::load(fixture(&format!("{name}.onnx"))).unwrap();
     let data = Dataset::load(fixture(&format!("{calibrated}.calibration.npz")), &model).unwrap();
     let graph = quantise(&model, &data, &QuantiseOptions::default()).unwrap().graph;

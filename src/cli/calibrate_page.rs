@@ -107,7 +107,8 @@ fn plot(
     most: Option<&LayerCost>,
 ) {
     let layers = &costs.layers[..costs.layers.len().min(BARS)];
-    let (lo, hi) = layers.iter().map(value).fold((0f64, 0f64), |(lo, hi), v| (lo.min(v), hi.max(v)));
+    let (lo, hi) =
+        layers.iter().map(value).fold((0f64, 0f64), |(lo, hi), v| (lo.min(v), hi.max(v)));
     let span = if hi > lo { hi - lo } else { 1.0 };
     let (label, width, row) = (300.0, 560.0, 18.0);
     let x = |v: f64| label + (v - lo) / span * width;
@@ -147,7 +148,8 @@ fn layers(html: &mut String, costs: &Attribution, most: Option<&LayerCost>) {
         "<h2>Layers</h2><table><tr><th>layer<th>operator<th>largest value<th>step<th>own error<th>cost",
     );
     for layer in &costs.layers {
-        let class = if most.is_some_and(|m| std::ptr::eq(m, layer)) { " class=\"worst\"" } else { "" };
+        let class =
+            if most.is_some_and(|m| std::ptr::eq(m, layer)) { " class=\"worst\"" } else { "" };
         let merged = match layer.merged {
             1 => String::new(),
             n => format!(" <span class=\"note\">and {} before</span>", n - 1),

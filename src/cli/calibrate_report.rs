@@ -161,7 +161,11 @@ fn table(costs: &Attribution, most: usize) -> String {
     let header = ["layer", "operator", "largest value", "step", "own error", "cost"];
     let mut lines = text::table(&header, &rows);
     if costs.layers.len() > most {
-        lines.push_str(&format!("\n({} of {} layers; --json and -o show all)", most, costs.layers.len()));
+        lines.push_str(&format!(
+            "\n({} of {} layers; --json and -o show all)",
+            most,
+            costs.layers.len()
+        ));
     }
     lines
 }

@@ -54,7 +54,9 @@ impl Lowering<'_> {
             return Ok(new);
         }
         let known = node.op_is::<Requantise>()
-            || node.op_is::<TypedBinOp>() || node.op_is::<ElementWiseOp>() || node.op_is::<Iff>();
+            || node.op_is::<TypedBinOp>()
+            || node.op_is::<ElementWiseOp>()
+            || node.op_is::<Iff>();
         if !known {
             return Err(self.unsupported(id, ""));
         }

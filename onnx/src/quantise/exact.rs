@@ -92,13 +92,14 @@ impl Emitter<'_> {
 
     /// A table of integers of any size.
     fn integers(&mut self, name: &str, first: i64, values: Vec<i64>) -> TableId {
-        let values: Vec<i32> = values
-            .into_iter()
-            .map(|v| v.clamp(i32::MIN.into(), i32::MAX.into()) as i32)
-            .collect();
+        let values: Vec<i32> =
+            values.into_iter().map(|v| v.clamp(i32::MIN.into(), i32::MAX.into()) as i32).collect();
         let table = Table { name: name.into(), first: first as i32, values };
-        let found =
-            self.graph.tables.iter().position(|t| t.first == table.first && t.values == table.values);
+        let found = self
+            .graph
+            .tables
+            .iter()
+            .position(|t| t.first == table.first && t.values == table.values);
         found.unwrap_or_else(|| {
             self.graph.tables.push(table);
             self.graph.tables.len() - 1
@@ -139,44 +140,42 @@ impl Emitter<'_> {
         let op = unary(&first.steps, layout.inner, table);
         let range = Range { lo: least, hi: most - 1 };
         let near = self.write(&format!("{name}.near"), op, vec![sum], shape.clone(), 0, range);
-        let above = match stairs {
+        let threshold = match stairs {
             [one] => {
-                let far = 1i64 << 30;
+                let far = 1i64 << 29;
                 let thresholds: Vec<i64> =
                     one.thresholds().iter().map(|t| *t.clamp(&-far, &far)).collect();
                 let table = self.integers("thresholds", least, thresholds);
-                let op = self.plain(table);
-                let range = self.results(table);
-                let threshold =
-                    self.write(&format!("{name}.threshold"), op, vec![near], shape.clone(), 0, range);
-                let reach = self.graph.tensors[sums].range;
-                let (table, drop) = self.sign(reach.lo - range.hi, reach.hi - range.lo);
-                let delta = if drop == 0 { 0 } else { -(1 << (drop - 1)) };
-                let op = ModelOp::Binary { alpha: 0, beta: 1, gamma: -1, delta, shift: drop, table };
-                let bit = Range { lo: 0, hi: 1 };
-                self.write(&format!("{name}.above"), op, vec![sums, threshold], shape.clone(), 0, bit)
+                let (op, range) = (self.plain(table), self.results(table));
+                let name = format!("{name}.threshold");
+                self.write(&name, op, vec![near], shape.clone(), 0, range)
             }
-            _ => self.above_line(&name, of, sums, near, stairs, layout)?,
+            _ => self.on_lines(&name, of, near, stairs, layout)?,
         };
+        let (reach, ends) = (self.graph.tensors[sums].range, self.graph.tensors[threshold].range);
+        let (table, drop) = self.sign(reach.lo - ends.hi, reach.hi - ends.lo);
+        let delta = if drop == 0 { 0 } else { -(1 << (drop - 1)) };
+        let op = ModelOp::Binary { alpha: 0, beta: 1, gamma: -1, delta, shift: drop, table };
+        let bit = Range { lo: 0, hi: 1 };
+        let above = self.write(&format!("{name}.above"), op, vec![sums, threshold], shape, 0, bit);
         let table = self.clamped(id, target, (least, most), of, target.function.as_ref())?;
         let op = ModelOp::Binary { alpha: 0, beta: 1, gamma: 1, delta: 0, shift: 0, table };
         self.finish(target.node, op, vec![near, above]);
         Ok(())
     }
 
-    /// Whether sums have reached their channels' thresholds: the difference is a linear layer of one
-    /// position for each channel, whose weights are the lines' coefficients.
-    fn above_line(
+    /// The thresholds that come next, by each channel's line: a linear layer of one position for each
+    /// channel, whose weights are the lines' coefficients.
+    fn on_lines(
         &mut self,
         name: &str,
         of: &Requantise,
-        sums: TensorId,
         near: TensorId,
         stairs: &[Staircase<'_>],
         layout: &Layout,
     ) -> Result<TensorId, OnnxError> {
         let lines: Vec<Line> = stairs.iter().map(|one| one.line().0).collect();
-        let shape = self.graph.tensors[sums].shape.clone();
+        let shape = self.graph.tensors[near].shape.clone();
         let (least, most) = (i64::from(of.lo), i64::from(of.hi) - 1);
         let zero = i64::from(of.zero);
         let steps: Vec<Step> = lines
@@ -190,7 +189,7 @@ impl Emitter<'_> {
         let op = unary(&steps, layout.inner, table);
         let fraction =
             self.write(&format!("{name}.fraction"), op, vec![near], shape.clone(), 0, range);
-        let mut terms = vec![sums, near, fraction];
+        let mut terms = vec![near, fraction];
         if lines.iter().any(|l| l.odd != 0) {
             let values = (least..=most).map(|y0| is_odd(y0, zero)).collect();
             let table = self.integers("odd", least, values);
@@ -215,16 +214,17 @@ impl Emitter<'_> {
         let planar = self.write(&format!("{name}.planes"), op, vec![joined], planar, 0, range);
         let mut weights = Vec::with_capacity(channels * count);
         for line in &lines {
-            let row = [1, -line.whole, -1, -line.odd];
+            let row = [line.whole, 1, line.odd];
             weights.extend(row.iter().take(count).map(|w| *w as i32));
         }
         let weight = self.parameter(&format!("{name}.lines"), vec![channels, count, 1, 1], weights);
-        let starts = lines.iter().map(|l| -l.start as i32).collect();
+        let starts = lines.iter().map(|l| l.start as i32).collect();
         let bias = Some(self.parameter(&format!("{name}.starts"), vec![channels], starts));
-        let reach = self.graph.tensors[sums].range;
         let ends = lines.iter().flat_map(|l| [l.at(least, zero), l.at(most, zero)]);
-        let (lo, hi) = ends.fold((i64::MAX, i64::MIN), |(lo, hi), t| (lo.min(t), hi.max(t)));
-        let range = Range { lo: reach.lo - hi - 2, hi: reach.hi - lo + 2 };
+        let range = ends.fold(Range { lo: i64::MAX, hi: i64::MIN }, |range, t| Range {
+            lo: range.lo.min(t),
+            hi: range.hi.max(t),
+        });
         let op = ModelOp::Conv2d(Conv2d {
             weight,
             bias,
@@ -234,19 +234,10 @@ impl Emitter<'_> {
             groups: channels,
         });
         let flat = vec![outer, channels, inner, 1];
-        let beyond = self.write(&format!("{name}.beyond"), op, vec![planar], flat.clone(), 0, range);
-        let (table, drop) = self.sign(range.lo, range.hi);
-        let offset = if drop == 0 { 0 } else { -(1 << (drop - 1)) };
-        let op = ModelOp::Unary {
-            multiplier: Coefficients::scalar(1),
-            offset: Coefficients::scalar(offset),
-            shift: Coefficients::scalar(drop as i32),
-            table,
-        };
-        let bit = Range { lo: 0, hi: 1 };
-        let above = self.write(&format!("{name}.reached"), op, vec![beyond], flat, 0, bit);
+        let name = format!("{name}.threshold");
+        let threshold = self.write(&format!("{name}s"), op, vec![planar], flat, 0, range);
         let op = ModelOp::View(View::Reshape);
-        Ok(self.write(&format!("{name}.above"), op, vec![above], shape, 0, bit))
+        Ok(self.write(&name, op, vec![threshold], shape, 0, range))
     }
 
     /// 1 for arguments from 0, 0 below, after dropping as many low bits as keep the table short.

@@ -1,32 +1,14 @@
-//! Accuracy of the example models, float and quantised, as the table of docs/src/accuracy.md.
+//! Accuracy of the example models, float and quantised: the table of docs/src/accuracy.md.
 //!
-//! `cargo run --release -p veristar-benches --bin accuracy` prints it, `-- --write` puts it into the page, and
-//! `-- --check` fails if the page says something else. It fails too if quantisation costs any model more than half a
-//! point of accuracy, or 0.01 of cosine.
+//! `VERISTAR_BLESS=1 cargo test --release --workspace --test accuracy` writes it; without the variable the test fails if
+//! the page says something else. It fails too if quantisation costs any model more than half a point of accuracy, or
+//! 0.01 of cosine.
 
-use anyhow::{bail, Context, Result};
-use clap::Parser;
-use rayon::prelude::*;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use veristar_onnx::{evaluate, quantise, Dataset, FloatModel, LoadOptions, QuantiseOptions, Report};
-
-/// Tables of accuracy.
-#[derive(Parser)]
-struct Arguments {
-    /// Where models and their data are.
-    #[arg(long, default_value = "tests/fixtures")]
-    fixtures: PathBuf,
-    /// The page with the table.
-    #[arg(long, default_value = "docs/src/accuracy.md")]
-    page: PathBuf,
-    /// Put the table into the page.
-    #[arg(long)]
-    write: bool,
-    /// Fail if the page has another table.
-    #[arg(long)]
-    check: bool,
-}
+use std::path::PathBuf;
+use veristar::onnx::{
+    evaluate, quantise, Dataset, FloatModel, LoadOptions, QuantiseOptions, Report,
+};
 
 /// A model and its data: file names without endings, and the names of calibration and test data.
 struct Example {
@@ -76,52 +58,45 @@ const COSINE: f64 = 0.99;
 /// The table stands between these lines.
 const MARKS: [&str; 2] = ["<!-- table: written by the command above -->", "<!-- end of table -->"];
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
-    let reports: Vec<Report> = EXAMPLES
-        .par_iter()
-        .map(|e| measure(e, &arguments.fixtures).with_context(|| format!("model `{}`", e.name)))
-        .collect::<Result<_>>()?;
-    let table = table(&reports);
-    if arguments.write || arguments.check {
-        let page = std::fs::read_to_string(&arguments.page)
-            .with_context(|| format!("cannot read `{}`", arguments.page.display()))?;
-        let new = replaced(&page, &table)?;
-        if arguments.write {
-            std::fs::write(&arguments.page, new)?;
-        } else if page != new {
-            bail!("`{}` has another table; run this with --write\n{table}", arguments.page.display());
-        }
-    } else {
-        print!("{table}");
-    }
+#[test]
+fn accuracy_is_what_the_page_says() {
+    let reports: Vec<Report> = EXAMPLES.iter().map(measure).collect();
     for (example, report) in EXAMPLES.iter().zip(&reports) {
         if let Some(accuracy) = &report.accuracy {
-            if accuracy.float - accuracy.quantised > LOSS {
-                bail!("`{}` loses more than half a point: {accuracy:?}", example.name);
-            }
+            let lost = accuracy.float - accuracy.quantised;
+            assert!(lost <= LOSS, "`{}`: {accuracy:?}", example.name);
         }
         let worst = report.outputs.iter().map(|o| o.cosine).fold(1.0, f64::min);
-        if worst < COSINE {
-            bail!("`{}` has cosine {worst} with float", example.name);
-        }
+        assert!(worst >= COSINE, "`{}` has cosine {worst} with float", example.name);
     }
-    Ok(())
+    let table = table(&reports);
+    let path = workspace("docs/src/accuracy.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let new = replaced(&page, &table);
+    if std::env::var_os("VERISTAR_BLESS").is_some() {
+        std::fs::write(&path, new).unwrap();
+    } else {
+        assert_eq!(page, new, "docs/src/accuracy.md has another table: see tests/accuracy.rs");
+    }
 }
 
-fn measure(example: &Example, fixtures: &Path) -> Result<Report> {
+fn workspace(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn measure(example: &Example) -> Report {
     let or = |given: &'static str| if given.is_empty() { example.name } else { given };
-    let data = |name: &str, part: &str| fixtures.join(format!("{name}.{part}.npz"));
+    let data = |name: &str, part: &str| workspace("tests/fixtures").join(format!("{name}.{part}"));
     let mut options = LoadOptions::default();
     if example.name == "ocr_cls" {
         options.shapes.insert("x".into(), vec![1, 3, 48, 192]);
     }
-    let path = fixtures.join(format!("{}.onnx", example.name));
-    let model = FloatModel::load_with(path, &options)?;
-    let calibration = Dataset::load(data(or(example.calibration), "calibration"), &model)?;
-    let graph = quantise(&model, &calibration, &QuantiseOptions::default())?.graph;
-    let test = Dataset::load(data(or(example.test), "test"), &model)?;
-    Ok(evaluate(&model, &graph, &test)?)
+    let model = FloatModel::load_with(data(example.name, "onnx"), &options).unwrap();
+    let calibration = data(or(example.calibration), "calibration.npz");
+    let calibration = Dataset::load(calibration, &model).unwrap();
+    let graph = quantise(&model, &calibration, &QuantiseOptions::default()).unwrap().graph;
+    let test = Dataset::load(data(or(example.test), "test.npz"), &model).unwrap();
+    evaluate(&model, &graph, &test).unwrap()
 }
 
 fn table(reports: &[Report]) -> String {
@@ -154,12 +129,9 @@ fn table(reports: &[Report]) -> String {
     text
 }
 
-fn replaced(page: &str, table: &str) -> Result<String> {
+fn replaced(page: &str, table: &str) -> String {
     let [start, end] = MARKS;
-    let parts = page.split_once(start).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(end)?;
-        Some((before, after))
-    });
-    let (before, after) = parts.with_context(|| format!("the page lacks `{start}` or `{end}`"))?;
-    Ok(format!("{before}{start}\n\n{table}\n{end}{after}"))
+    let (before, rest) = page.split_once(start).expect("the page has a mark before the table");
+    let (_, after) = rest.split_once(end).expect("the page has a mark after the table");
+    format!("{before}{start}\n\n{table}\n{end}{after}")
 }
