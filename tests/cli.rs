@@ -322,6 +322,33 @@ fn one_row_is_chosen() {
     assert_eq!(one["outputs"][0][0]["values"], all["outputs"][2]["quantised"]);
 }
 
+/// Costs of layers add up to the outputs' error; the page is whole and loads nothing.
+#[test]
+fn a_report_says_which_layer_costs_most() {
+    let work = Workspace::new();
+    let (onnx, data) = (fixture("lenet.onnx"), fixture("lenet.calibration.npz"));
+    let first = ["calibrate-report", &onnx, "--calibration", &data, "-o", "report.html"];
+    let all = work.ok(&first);
+    let costs = &all["attribution"];
+    let layers = costs["layers"].as_array().unwrap();
+    let sum: f64 = layers.iter().map(|l| l["cost"].as_f64().unwrap()).sum();
+    let (error, last) = (costs["error"].as_f64().unwrap(), layers.last().unwrap());
+    assert!(error > 0.0 && (sum - error).abs() < 0.02 * error, "{sum} {error}");
+    assert_eq!(last["name"], "logits");
+    let most = layers.iter().map(|l| l["cost"].as_f64().unwrap()).fold(f64::MIN, f64::max);
+    let named = layers.iter().find(|l| l["name"] == all["costs_most"]).unwrap();
+    assert_eq!(named["cost"].as_f64().unwrap(), most);
+    let page = std::fs::read_to_string(work.path("report.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+    for layer in layers {
+        assert!(page.contains(layer["name"].as_str().unwrap()));
+    }
+    assert!(!page.contains("<script") && !page.contains("src=") && !page.contains("href="));
+    // More bits, less error.
+    let finer = work.ok(&[&first[..], &["--activation-bits", "15"]].concat());
+    assert!(finer["attribution"]["error"].as_f64().unwrap() < error / 3.0);
+}
+
 #[test]
 fn demo_refuses_every_cheat() {
     let done = run(&["demo", "--json"]);

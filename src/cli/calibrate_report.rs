@@ -123,13 +123,14 @@ pub fn worst(costs: &Attribution) -> Option<&LayerCost> {
     costs.layers.iter().max_by(largest).filter(|layer| layer.cost > 0.0)
 }
 
-/// A relative error.
+/// A relative error in percent, to two digits.
 pub fn share(value: f64) -> String {
-    match value.abs() {
-        v if v == 0.0 => "0".into(),
-        v if v < 1e-4 => format!("{value:.1e}"),
-        _ => format!("{:.3} %", value * 100.0),
+    let percent = value * 100.0;
+    if percent.abs() < 1e-6 {
+        return "0 %".into();
     }
+    let digits = (1.0 - percent.abs().log10().floor()).clamp(0.0, 7.0);
+    format!("{percent:.*} %", digits as usize)
 }
 
 fn table(costs: &Attribution, most: usize) -> String {
