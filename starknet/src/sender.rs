@@ -12,7 +12,7 @@ use starknet_rust_accounts::{
     SingleOwnerAccount,
 };
 use starknet_rust_core::types::{
-    Call, ExecuteInvocation, Felt, FunctionInvocation, SimulatedTransaction, TransactionTrace,
+    Call, ExecuteInvocation, Felt, SimulatedTransaction, TransactionTrace,
 };
 use starknet_rust_core::utils::{get_udc_deployed_address, UdcUniqueSettings, UdcUniqueness};
 use starknet_rust_providers::jsonrpc::HttpTransport;
@@ -247,14 +247,13 @@ impl<'n> Sender<'n> {
         Ok(Bounds { gas: [0, MOST_GAS, MOST_DATA_GAS], prices })
     }
 
-    /// What a transaction allows: a fifth more gas than the dry run used.
+    /// What a transaction allows, if the caller does.
     fn bounds(&self, estimate: &Estimate, prices: [u128; 3]) -> Result<Bounds, ClientError> {
-        let more = |gas: u64| gas.saturating_add(gas / 5).saturating_add(u64::from(gas > 0));
-        let gas = [more(estimate.l1_gas), more(estimate.l2_gas), more(estimate.l1_data_gas)];
+        let gas = [estimate.l1_gas, estimate.l2_gas, estimate.l1_data_gas].map(with_room);
         let bounds = Bounds { gas, prices };
         match self.limits.fee {
-            Some(limit) if bounds.fee() > limit => {
-                Err(ClientError::Fee { fee: bounds.fee(), limit })
+            Some(limit) if estimate.most > limit => {
+                Err(ClientError::Fee { fee: estimate.most, limit })
             }
             _ => Ok(bounds),
         }
@@ -280,7 +279,7 @@ fn estimate(simulated: &SimulatedTransaction, bounds: &Bounds) -> Result<Estimat
         match &trace.execute_invocation {
             ExecuteInvocation::Success(invocation) => {
                 costs.call_gas =
-                    first_call(invocation).map_or(0, |call| call.execution_resources.l2_gas);
+                    invocation.calls.first().map_or(0, |call| call.execution_resources.l2_gas);
             }
             ExecuteInvocation::Reverted(reverted) => {
                 let reason = revert::reason(&reverted.revert_reason);
@@ -294,20 +293,20 @@ fn estimate(simulated: &SimulatedTransaction, bounds: &Bounds) -> Result<Estimat
     Ok(costs)
 }
 
-fn first_call(invocation: &FunctionInvocation) -> Option<&FunctionInvocation> {
-    invocation.calls.first()
+/// A fifth more gas than a dry run used.
+fn with_room(gas: u64) -> u64 {
+    gas.saturating_add(gas / 5).saturating_add(u64::from(gas > 0))
 }
 
 fn costs(simulated: &SimulatedTransaction, bounds: &Bounds) -> Estimate {
     let fee = &simulated.fee_estimation;
     let gas = [fee.l1_gas_consumed, fee.l2_gas_consumed, fee.l1_data_gas_consumed];
-    let more = gas.map(|gas| gas.saturating_add(gas / 5).saturating_add(u64::from(gas > 0)));
     Estimate {
         l2_gas: fee.l2_gas_consumed,
         l1_gas: fee.l1_gas_consumed,
         l1_data_gas: fee.l1_data_gas_consumed,
         fee: fee.overall_fee,
-        most: Bounds { gas: more, prices: bounds.prices }.fee(),
+        most: Bounds { gas: gas.map(with_room), prices: bounds.prices }.fee(),
         call_gas: 0,
     }
 }

@@ -1,5 +1,7 @@
 //! A local node, started for a test and ended with it, and the frozen proofs of `cairo/fixtures`.
 
+#![allow(dead_code)]
+
 use serde_json::{json, Value};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
