@@ -113,8 +113,10 @@ step_conformance() {
         cargo test --release --workspace --test conformance -- --ignored --nocapture
 }
 
+# The program as `test` built it: `cargo run` alone chooses other features, and compiles everything once more.
 step_demo() {
-    cargo run --release -- demo
+    cargo test --release --workspace --no-run --test cli
+    "${CARGO_TARGET_DIR:-target}/release/veristar" demo
 }
 
 # The contracts on a local Starknet node, through the client. Where the node cannot be had in time, or no Cairo

@@ -4,6 +4,7 @@
 //! chooses widths and heights and writes the program columns.
 
 use crate::error::AirError;
+use crate::lower::trees::Forest;
 use crate::program::{FIRST_FREE, ONE, R, T, ZERO};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -157,6 +158,8 @@ pub struct Builder {
     pub functions: Vec<TableId>,
     /// Range tables used.
     pub ranges: BTreeSet<u32>,
+    /// Decision trees.
+    pub forest: Forest,
     /// Next free exponent of `r`.
     pub next_output: u64,
     powers: BTreeMap<(u32, u64), u32>,

@@ -1,11 +1,11 @@
 //! Lookups: who uses a tuple, who yields it, and the sum that joins them.
 //!
-//! *Relations.* A tuple `(x0, x1, x2)` of a relation with tag `g` is compressed to
-//! `h = x0 + alpha x1 + alpha^2 x2 + alpha^3 g - z`, where `x0` may be an extension-field element.
-//! [`Relation::Memory`] holds `(value, address, 0)`, [`Relation::Table`] holds
-//! `(result, argument, function)`. A use adds `1/h`, a yield of multiplicity `m` adds `-m/h`;
+//! *Relations.* A tuple `(x0, x1, x2, x3)` of a relation with tag `g` is compressed to
+//! `h = x0 + alpha x1 + alpha^2 x2 + alpha^3 g + alpha^4 x3 - z`, where `x0` may be an extension-field
+//! element. [`Relation::Memory`] holds `(value, address, 0, 0)`, [`Relation::Table`] holds
+//! `(result, argument, function, 0)`; see [`Relation`] for the others. A use adds `1/h`, a yield of multiplicity `m` adds `-m/h`;
 //! the uses and yields of all chips and of the public values cancel exactly when the multisets
-//! are equal, except with probability about `3 * lookups / |K|` over `(alpha, z)`
+//! are equal, except with probability about `4 * lookups / |K|` over `(alpha, z)`
 //! (Haböck, "Multivariate lookups based on logarithmic derivatives", eprint 2022/1530, section 3).
 //! This needs every tuple to be committed before `alpha` and `z` are drawn, which the order of the
 //! trees gives.
@@ -33,7 +33,7 @@ use crate::chips::Shape;
 use crate::evaluator::{Challenge, Evaluator};
 use alloc::vec::Vec;
 
-/// The two relations. See the module's head for their tuples.
+/// The relations. See the module's head for their tuples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
     /// `(value, address)`: every address is written once.
@@ -41,6 +41,10 @@ pub enum Relation {
     /// `(result, argument, function)`: fixed tables; function 0 is the range table
     /// `(value, bits, 0)` with `0 <= value < 2^bits`.
     Table,
+    /// `(value, index, group)`: features that decision trees choose by a private index.
+    Feature,
+    /// `(slot, feature, threshold, next)`: records of decision trees, one for each slot.
+    Node,
 }
 
 /// Program column that is 1 on active rows and 0 on reserved rows.
@@ -88,15 +92,35 @@ impl<V: Evaluator> Lookups<V> {
         self.push(v, Relation::Table, times, h);
     }
 
+    /// Uses the feature `(value, index, group)` `times` times (negative: yields).
+    pub fn feature(&mut self, v: &V, times: V::F, value: V::F, index: V::F, group: V::F) {
+        let h = v.challenge(Challenge::Alpha(1)) * index
+            + v.challenge(Challenge::Alpha(2)) * group
+            + value;
+        self.push(v, Relation::Feature, times, h);
+    }
+
+    /// Uses the record `[slot, feature, threshold, next]` `times` times (negative: yields).
+    pub fn node(&mut self, v: &V, times: V::F, [slot, feature, threshold, next]: [V::F; 4]) {
+        let h = v.challenge(Challenge::Alpha(1)) * feature
+            + v.challenge(Challenge::Alpha(2)) * threshold
+            + v.challenge(Challenge::Alpha(4)) * next
+            + slot;
+        self.push(v, Relation::Node, times, h);
+    }
+
     /// Adds a term without denominator, of degree at most 3.
     pub fn term(&mut self, term: V::E) {
         self.term = Some(term);
     }
 
     fn push(&mut self, v: &V, relation: Relation, times: V::F, h: V::E) {
+        let tag = |number: i32| v.challenge(Challenge::Alpha(3)) * v.integer(number);
         let constant = match relation {
             Relation::Memory => v.zero() - v.challenge(Challenge::Z),
             Relation::Table => v.challenge(Challenge::Alpha(3)) - v.challenge(Challenge::Z),
+            Relation::Feature => tag(2) - v.challenge(Challenge::Z),
+            Relation::Node => tag(3) - v.challenge(Challenge::Z),
         };
         self.fractions.push((times, h + constant * self.active.clone()));
     }

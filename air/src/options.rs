@@ -32,10 +32,7 @@ impl Reserved {
 
     /// Reserved rows of a chip's table.
     pub fn of(&self, chip: &Chip) -> usize {
-        let rows = match chip {
-            Chip::Weights(_) | Chip::Parameters(_) => self.weights,
-            _ => self.rows,
-        };
+        let rows = if chip.holds_weights() { self.weights } else { self.rows };
         rows.max(1)
     }
 }

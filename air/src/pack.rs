@@ -4,6 +4,8 @@
 //! stays small. All active rows of a table are used: rows that no element needs repeat the last
 //! row with nothing written, or read the cell that holds 0.
 
+mod trees;
+
 use crate::builder::{Access, Builder, Point};
 use crate::chips::{
     Binary, Blind, Chip, Constraints, Field, Horner, Input, Maximum, Parameters,
@@ -131,6 +133,7 @@ fn candidates(builder: &Builder, graph: &Graph) -> Vec<Candidate> {
         lengths(builder.windows.iter().map(|w| w.elements.len())),
     );
     add(|width| Chip::Table(TableChip { width }), 1..=WIDEST, lengths(functions.chain(ranges)));
+    result.extend(trees::candidates(&builder.forest));
     result
 }
 
@@ -282,6 +285,7 @@ fn ports(chip: &Chip) -> Vec<Port> {
         .into_iter()
         .chain((0..c.width).map(|j| Port::Read(Maximum::address(j))))
         .collect(),
+        Chip::Tree(_) | Chip::Nodes(_) | Chip::Features(_) => trees::ports(chip),
         Chip::Table(_) | Chip::Blind(_) | Chip::Same(_) | Chip::Within(_) => Vec::new(),
     }
 }
@@ -385,6 +389,9 @@ fn write(chip: &Chip, class: usize, builder: &Builder, graph: &Graph) -> Rows {
         Chip::Maximum(c) => write_windows(&mut rows, c.width, builder),
         Chip::Table(c) => write_tables(&mut rows, c.width, builder, graph),
         Chip::Blind(_) | Chip::Same(_) | Chip::Within(_) => {}
+        Chip::Tree(c) => trees::write_paths(&mut rows, c.width, &builder.forest),
+        Chip::Nodes(c) => trees::write_records(&mut rows, c.width, &builder.forest),
+        Chip::Features(c) => trees::write_features(&mut rows, c.width, &builder.forest),
     }
     rows
 }
@@ -509,6 +516,7 @@ fn fill(rows: &mut Rows, chip: &Chip, target: usize) {
             vec![(Horner::AT_T, 0), (Horner::AT_R, 0), (Horner::AT_ONE, 0), (Horner::CONTINUES, 0)]
         }
         Chip::Maximum(_) => vec![(Maximum::CONTINUES, 0)],
+        Chip::Tree(_) => trees::cleared(),
         _ => Vec::new(),
     };
     let mut clear = |column: usize, value: i32| {
@@ -533,6 +541,9 @@ fn fill(rows: &mut Rows, chip: &Chip, target: usize) {
         rows.cells.extend_from_slice(&spare);
         rows.push_weights(core::iter::empty());
     }
+    if let Chip::Nodes(c) = chip {
+        trees::number_slots(rows, c.width);
+    }
 }
 
 /// Elements that a table is for.
@@ -549,6 +560,7 @@ fn elements(chip: &Chip, class: usize, builder: &Builder, graph: &Graph) -> usiz
         Chip::Unary(_) => builder.unary.values().map(Vec::len).sum(),
         Chip::Binary(_) => builder.binary.values().map(Vec::len).sum(),
         Chip::Maximum(_) => builder.window_elements.len(),
+        Chip::Tree(_) | Chip::Nodes(_) | Chip::Features(_) => builder.forest.elements(chip),
         Chip::Table(_) => {
             let function = |id: &usize| graph.tables.get(*id).map_or(0, |t| t.values.len());
             let functions: usize = builder.functions.iter().map(function).sum();

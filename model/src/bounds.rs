@@ -14,6 +14,7 @@
 
 use crate::{
     shape::{count, MAX_ELEMENTS},
+    tree,
     view::{self, same_shape},
     window, Coefficients, Conv2d, Graph, ModelError, Node, Op, Parameter, PoolKind, Range,
     ReduceKind, Table, Tensor, TensorId, View,
@@ -361,6 +362,7 @@ fn check_node(graph: &Graph, node: &Node) -> Result<(), ModelError> {
             let [x] = inputs(graph, node)?;
             window::reduce_size(name, reduce, &x.shape, output).map(|_| ())
         }
+        Op::Trees(trees) => tree::check(graph, node, trees),
     }
 }
 
@@ -543,6 +545,10 @@ fn output_range(graph: &Graph, node: &Node, field: FieldBound) -> Result<Range, 
                 ReduceKind::Sum => sum_range(name, &what, x.range, (size, size), field)?,
                 ReduceKind::ArgMax { .. } => Range { lo: 0, hi: size as i64 - 1 },
             }
+        }
+        Op::Trees(trees) => {
+            let [x] = inputs(graph, node)?;
+            tree::range(name, graph.parameter(name, trees.records)?, x.range)?
         }
     };
     field.range(name, &what, range.lo.into(), range.hi.into())

@@ -297,6 +297,16 @@ pub enum ModelError {
         /// The list.
         axes: Vec<usize>,
     },
+    /// A record of a decision tree that no path may reach.
+    #[error("node `{node}`: slot {slot} of its trees {what}; import the model again")]
+    Trees {
+        /// The node.
+        node: String,
+        /// The slot.
+        slot: usize,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// An arg-max over other than one axis.
     #[error("node `{node}`: arg-max takes exactly one axis, got {got}")]
     ArgMaxAxes {

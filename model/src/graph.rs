@@ -3,7 +3,7 @@
 //! Every element is an integer `q`; its real value is `(q - zero_point) * scale`. Nodes are in
 //! execution order, and every tensor has exactly one producer: an input, or one node's output.
 
-use crate::ModelError;
+use crate::{ModelError, Trees};
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +149,8 @@ pub enum Op {
     Pool(Pool),
     /// Sum, maximum or arg-max along whole axes.
     Reduce(Reduce),
+    /// Decision trees: what each of them gives.
+    Trees(Trees),
 }
 
 /// `y[n,o,i,j] = bias[o] + sum_{c,u,v} weight[o,c,u,v] * x[n, g*C' + c, i*s0 + u*d0 - top, j*s1 + v*d1 - left]`

@@ -11,7 +11,7 @@
 
 use crate::{
     bounds::{inputs, row_sums, structure, Bilinear, FieldBound},
-    view, window, Coefficients, Conv2d, Graph, ModelError, Node, Op, Parameter, ParameterId,
+    tree, view, window, Coefficients, Conv2d, Graph, ModelError, Node, Op, Parameter, ParameterId,
     PoolKind, RealRange, ReduceKind, Table, Tensor, Windows,
 };
 use alloc::{vec, vec::Vec};
@@ -202,6 +202,11 @@ fn evaluate(
                     over(&windows, read(0), |window| arg_max(window, last))
                 }
             })
+        }
+        Op::Trees(trees) => {
+            let features = first_input(graph, node)?.shape.last().copied().unwrap_or(1);
+            let parameter = graph.parameter(name, trees.records)?;
+            tree::run(name, trees, parameter, features, &output.shape, read(0))
         }
     }
 }

@@ -10,6 +10,7 @@
 //! | [`shape`] | checked element counts |
 //! | [`graph`] | the data: tensors, parameters, tables, nodes |
 //! | [`view`] | operations that only move elements |
+//! | [`tree`] | decision trees: records, paths, checks |
 //! | [`window`] | which elements a pooling or reduction output reads |
 //! | [`bounds`] | proven value ranges, and the field bound they must keep |
 //! | [`interpret`] | the reference interpreter |
@@ -26,6 +27,7 @@ pub mod error;
 pub mod graph;
 pub mod interpret;
 pub mod shape;
+pub mod tree;
 pub mod view;
 pub mod window;
 
@@ -38,4 +40,5 @@ pub use graph::{
     Coefficients, Conv2d, Graph, Node, Op, Parameter, ParameterId, Pool, PoolKind, Range, Reduce,
     ReduceKind, Table, TableId, Tensor, TensorId, View,
 };
+pub use tree::Trees;
 pub use window::Windows;

@@ -77,6 +77,10 @@ fn node_value(node: &Node, inputs: &[&Node], args: &[&[f32]]) -> TractResult<Vec
         }
         Op::Pool(pool) => pool_value(pool, &inputs[0].shape, &node.shape, args[0]),
         Op::Reduce(reduce) => reduce_value(reduce, &inputs[0].shape, args[0]),
+        Op::Trees(trees) => {
+            let width = inputs[0].shape.last().copied().unwrap_or(1).max(1);
+            args[0].chunks(width).flat_map(|row| trees.eval(row)).collect()
+        }
     })
 }
 

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`load`] | [`FloatModel`]: an ONNX file, run by tract and lowered to the float graph |
 //! | [`dataset`] | [`Dataset`]: calibration and test data from `.npz`, `.npy` and JSON |
+//! | `ml` | classical models (ai.onnx.ml) in ordinary operators, decision trees |
 //! | `lower` | tract's operators to the few of the float graph |
 //! | `simplify` | folding into linear layers, closure of element-wise chains into functions |
 //! | `float`, `expr` | runs the float graph; one-input functions |
@@ -30,6 +31,7 @@ mod float;
 mod index;
 pub mod load;
 mod lower;
+mod ml;
 mod net;
 pub mod quantise;
 pub mod report;

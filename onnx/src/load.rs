@@ -26,6 +26,7 @@ use crate::{
     expr::{from_f32, to_f32},
     float,
     lower::{lower, DroppedSoftmax, Origins},
+    ml,
     net::{Net, MAX_ELEMENTS},
     simplify::simplify,
 };
@@ -69,6 +70,7 @@ pub struct FloatModel {
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
     dropped: Vec<DroppedSoftmax>,
+    ml_notes: Vec<String>,
     net: Net,
 }
 
@@ -123,17 +125,20 @@ impl FloatModel {
         if bytes.is_empty() {
             return Err(OnnxError::Empty);
         }
-        let onnx = tract_onnx::onnx().with_ignore_value_info(true);
+        let mut onnx = tract_onnx::onnx().with_ignore_value_info(true);
+        ml::trees::register(&mut onnx);
         let not_onnx = |reason: String| OnnxError::NotOnnx { reason };
         let mut proto =
             onnx.proto_model_for_read(&mut bytes).map_err(|e| not_onnx(one_line(&e)))?;
-        let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".into()))?;
+        let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph".into()))?;
         if names(graph).any(|n| n.chars().any(char::is_control)) {
             return Err(not_onnx("a name in it holds control characters".into()));
         }
         if graph.output.is_empty() {
             return Err(not_onnx("its graph has no output".into()));
         }
+        let ml_notes = ml::rewrite(&mut proto)?;
+        let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".into()))?;
         fix_constants(graph, &options.constants)?;
         fix_dimensions(graph, &options.shapes)?;
         check_types(graph)?;
@@ -161,7 +166,8 @@ impl FloatModel {
         let origins =
             Origins(graph.node.iter().map(|n| (node_name(n), n.op_type.clone())).collect());
         let name = name.filter(|n| !n.is_empty()).unwrap_or_else(|| graph.name.clone());
-        Self::build(&onnx, &proto, options, name, directory, &origins)
+        let model = Self::build(&onnx, &proto, options, name, directory, &origins)?;
+        Ok(Self { ml_notes, ..model })
     }
 
     fn build(
@@ -211,7 +217,8 @@ impl FloatModel {
         }
         net.name_uniquely();
         let runnable = typed.into_optimized().and_then(|m| m.into_runnable()).map_err(invalid)?;
-        Ok(Self { name, runnable, input_types, inputs, outputs, dropped, net })
+        let ml_notes = Vec::new();
+        Ok(Self { name, runnable, input_types, inputs, outputs, dropped, ml_notes, net })
     }
 
     /// The file's stem, or the graph's name.
@@ -245,6 +252,7 @@ impl FloatModel {
                     self.outputs[d.output].name
                 )
             })
+            .chain(self.ml_notes.iter().cloned())
             .collect()
     }
 

@@ -7,7 +7,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use tract_onnx::tract_core::internal::{DatumType, Tensor, TypedOp};
 
-use crate::expr::Function;
+use crate::{expr::Function, ml::ensemble::Ensemble};
 
 /// Largest number of elements of one tensor.
 pub const MAX_ELEMENTS: usize = 1 << 26;
@@ -80,6 +80,8 @@ pub enum Op {
     Pool(Pool),
     /// Whole axes.
     Reduce(Reduce),
+    /// Decision trees on rows of features: `[N, F]` to `[N, T * V]`.
+    Trees(Arc<Ensemble>),
 }
 
 /// Two-input operations.

@@ -88,7 +88,7 @@ pub const OPERATORS: &[&str] = &[
     "Where (one varying input)",
 ];
 
-/// The operators, comma-separated.
+/// The operators and those of ai.onnx.ml, comma-separated.
 pub fn list() -> String {
-    OPERATORS.join(", ")
+    [OPERATORS, crate::ml::OPERATORS].concat().join(", ")
 }

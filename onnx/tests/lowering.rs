@@ -19,6 +19,7 @@ fn kinds(graph: &veristar_model::Graph) -> Vec<&'static str> {
             Op::Binary { .. } => Some("binary"),
             Op::Pool(_) => Some("pool"),
             Op::Reduce(_) => Some("reduce"),
+            Op::Trees(_) => Some("trees"),
         })
         .collect()
 }

@@ -33,7 +33,7 @@ pub struct PackedChallenges {
     t: Vec<PackedQM31>,
     r: Vec<PackedQM31>,
     z: PackedQM31,
-    alpha: [PackedQM31; 4],
+    alpha: [PackedQM31; 5],
     beta: PackedQM31,
     delta: PackedQM31,
     claim: PackedQM31,

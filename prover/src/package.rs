@@ -13,7 +13,6 @@ use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::backend::BackendForChannel;
 use tracing::instrument;
-use veristar_air::chips::Chip;
 use veristar_air::program::{Instance, Program, Table};
 use veristar_air::{compile, Options, Reserved};
 use veristar_model::{Graph, TensorId};
@@ -164,12 +163,10 @@ fn compile_for(
 fn fitting_proofs(program: &Program, preset: Preset, least: u32) -> u32 {
     let hiding = Hiding::new(&preset.parameters(program.layout.log_height()));
     let tables = program.layout.instances.iter().zip(&program.tables);
-    let room = |(instance, table): (&Instance, &Table)| match instance.chip {
-        Chip::Weights(_) | Chip::Parameters(_) => {
-            let free = (1usize << instance.log_size) - table.used;
-            Some(hiding.proofs(free.saturating_sub(hiding.zero_rows())))
-        }
-        _ => None,
+    let room = |(instance, table): (&Instance, &Table)| {
+        let free = (1usize << instance.log_size) - table.used;
+        let proofs = hiding.proofs(free.saturating_sub(hiding.zero_rows()));
+        instance.chip.holds_weights().then_some(proofs)
     };
     let fitting = tables.filter_map(room).min();
     fitting.map_or(UNLIMITED, |proofs| (proofs as u32).clamp(least, UNLIMITED))

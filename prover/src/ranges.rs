@@ -40,7 +40,7 @@ use tracing::instrument;
 use veristar_air::chips::{Chip, Table as TableChip, Within};
 use veristar_air::logup::SHARED;
 use veristar_air::program::{Instance, Layout, Program, Table};
-use veristar_model::{bounds, Graph, Range};
+use veristar_model::{bounds, Graph, Op, Range};
 use veristar_security::{accept, HashFunction};
 use veristar_verifier::bytes::{check_header, header, Reader};
 use veristar_verifier::challenges::Challenges;
@@ -51,6 +51,8 @@ use veristar_verifier::{FormatError, Key, Proof};
 const MAGIC: &[u8; 8] = b"VERISTRR";
 /// Version of the format.
 pub const VERSION: u16 = 1;
+/// Why there is no proof for a model with trees: not all records in some range are trees.
+const TREES: &str = "records of decision trees have no range in which all of them are trees";
 /// Longest architecture that is read, in bytes.
 const LONGEST: usize = 1 << 30;
 
@@ -99,6 +101,9 @@ where
         if crate::package::architecture(architecture) != key.architecture {
             return Err(mismatch("the architecture is not the key's"));
         }
+        if architecture.nodes.iter().any(|node| matches!(node.op, Op::Trees(_))) {
+            return Err(mismatch(TREES));
+        }
         bounds::check_declared(architecture).map_err(|error| ProveError::Ranges {
             reason: format!("with other weights in the declared ranges the model could overflow ({error}); set up with `--prove-ranges`, which declares ranges that cannot"),
         })?;
@@ -124,6 +129,7 @@ where
             let width = match instance.chip {
                 Chip::Weights(chip) => chip.width,
                 Chip::Parameters(chip) => chip.width,
+                chip if chip.holds_weights() => return Err(mismatch(TREES)),
                 _ => continue,
             };
             instances.push(Instance { chip: Chip::Within(Within { width }), ..*instance });

@@ -435,38 +435,45 @@ fn without_any_one_mask_a_test_fails() {
 fn reserved_rows_outnumber_what_is_revealed() {
     for preset in Preset::BLAKE2S {
         let (graph, input) = model();
-        let package = common::package(&graph, preset, 1, HidingOption::Fitting);
-        let prepared = Prepared::new(package).expect("prepare");
-        let proof = veristar_prover::prove(&prepared, &[vec![input]]).expect("prove").proof;
-        let key = &prepared.package.key;
-        let mut next = [0; 5];
-        for instance in &key.layout.instances {
-            let placement = prepared.commitments.placement(instance);
-            let shape = instance.shape();
-            let blind = instance.chip.name() == "blind";
-            let columns = [0, shape.weights, shape.values, 4 * shape.evaluations, 4 * shape.sums()];
-            for tree in 1..5 {
-                for column in next[tree]..next[tree] + columns[tree] {
-                    let queries = proof.queried[tree][column].len();
-                    let points = proof.samples[tree][column].len();
-                    let revealed = queries + 4 * points;
-                    let random = match tree {
-                        _ if blind => placement.rows(),
-                        4 => placement.zero_rows().len() - 1,
-                        _ => placement.random_rows().len(),
-                    };
-                    let proofs = if tree == 1 { key.proofs as usize } else { 1 };
-                    let what = format!("{} tree {tree} column {column}", instance.chip.name());
-                    assert!(revealed * proofs < random, "{what}: {revealed} * {proofs}, {random}");
-                    assert_eq!(points, 1 + usize::from(points == 2), "{what}");
-                }
-                next[tree] += columns[tree];
+        outnumbered(&graph, vec![vec![input]], preset);
+        let (graph, mut random) = common::everything();
+        let inputs = common::inputs(&graph, &mut random, 1);
+        outnumbered(&graph, inputs, preset);
+    }
+}
+
+fn outnumbered(graph: &Graph, inputs: Vec<Vec<Vec<i64>>>, preset: Preset) {
+    let package = common::package(graph, preset, 1, HidingOption::Fitting);
+    let prepared = Prepared::new(package).expect("prepare");
+    let proof = veristar_prover::prove(&prepared, &inputs).expect("prove").proof;
+    let key = &prepared.package.key;
+    let mut next = [0; 5];
+    for instance in &key.layout.instances {
+        let placement = prepared.commitments.placement(instance);
+        let shape = instance.shape();
+        let blind = instance.chip.name() == "blind";
+        let columns = [0, shape.weights, shape.values, 4 * shape.evaluations, 4 * shape.sums()];
+        for tree in 1..5 {
+            for column in next[tree]..next[tree] + columns[tree] {
+                let queries = proof.queried[tree][column].len();
+                let points = proof.samples[tree][column].len();
+                let revealed = queries + 4 * points;
+                let random = match tree {
+                    _ if blind => placement.rows(),
+                    4 => placement.zero_rows().len() - 1,
+                    _ => placement.random_rows().len(),
+                };
+                let proofs = if tree == 1 { key.proofs as usize } else { 1 };
+                let what = format!("{} tree {tree} column {column}", instance.chip.name());
+                assert!(revealed * proofs < random, "{what}: {revealed} * {proofs}, {random}");
+                assert_eq!(points, 1 + usize::from(points == 2), "{what}");
             }
+            next[tree] += columns[tree];
         }
-        // All columns of the four trees were counted.
-        for (tree, next) in next.iter().enumerate().skip(1) {
-            assert_eq!(*next, proof.queried[tree].len());
-        }
+    }
+    // All columns of the four trees were counted.
+    for (tree, next) in next.iter().enumerate().skip(1) {
+        assert_eq!(*next, proof.queried[tree].len());
     }
 }
 

@@ -1,6 +1,6 @@
 //! The lemmas of docs/src/zero-knowledge.md, by linear algebra: for parameters of a preset and random
 //! points, what a proof reveals of random cells is a linear map of full rank, so that uniform cells
-//! give uniform values.
+//! give uniform values. And what the lemmas ask of each chip on its reserved rows.
 
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -15,6 +15,12 @@ use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::backend::Column;
 use stwo::prover::poly::circle::{CircleCoefficients, PolyOps};
+use veristar_air::chips::{
+    Binary, Blind, Chip, Constraints, Features, Field, Horner, Input, Maximum, Nodes, Parameters,
+    Same, Table, Tree, Unary, Weights, Within,
+};
+use veristar_air::evaluator::{Challenge, Evaluator};
+use veristar_air::logup::{Mask, MASK_VALUES};
 use veristar_prover::trace::{evaluation, Placement};
 use veristar_security::{Hiding, Preset};
 
@@ -231,5 +237,126 @@ fn the_blind_table_masks_both_halves() {
         };
         let matrix: Vec<Vec<M31>> = (0..rows).map(row).collect();
         assert_eq!(rank(matrix), 3 * parameters.queries + 3 * 4);
+    }
+}
+
+/// Every chip, at a width.
+fn chips(width: usize) -> Vec<Chip> {
+    vec![
+        Chip::Weights(Weights { width }),
+        Chip::Parameters(Parameters { width }),
+        Chip::Input(Input { width }),
+        Chip::Horner(Horner { width }),
+        Chip::Field(Field),
+        Chip::Unary(Unary { width }),
+        Chip::Binary(Binary { width }),
+        Chip::Maximum(Maximum { width }),
+        Chip::Table(Table { width }),
+        Chip::Blind(Blind),
+        Chip::Same(Same { width, program: 3 }),
+        Chip::Within(Within { width }),
+        Chip::Tree(Tree { width }),
+        Chip::Nodes(Nodes { width }),
+        Chip::Features(Features { width }),
+    ]
+}
+
+/// A reserved row: program columns are 0, other cells too or random.
+struct Reserved {
+    random: Option<ChaCha20Rng>,
+    challenges: ChaCha20Rng,
+    fractions: Vec<(QM31, QM31)>,
+    broken: Vec<&'static str>,
+}
+
+fn draw(random: &mut ChaCha20Rng) -> QM31 {
+    QM31::from_m31_array(std::array::from_fn(|_| M31::from(random.next_u32() >> 2)))
+}
+
+impl Reserved {
+    fn new(chip: &Chip, random: Option<ChaCha20Rng>) -> Self {
+        let challenges = ChaCha20Rng::seed_from_u64(6);
+        let mut row = Self { random, challenges, fractions: Vec::new(), broken: Vec::new() };
+        chip.constrain(&mut row);
+        row
+    }
+
+    fn cell(&mut self) -> QM31 {
+        self.random.as_mut().map_or(QM31::from(M31::from(0)), draw)
+    }
+}
+
+impl Evaluator for Reserved {
+    type F = QM31;
+    type E = QM31;
+
+    fn program(&mut self, _: usize) -> QM31 {
+        self.zero()
+    }
+    fn weight(&mut self, _: usize) -> QM31 {
+        self.cell()
+    }
+    fn value(&mut self, _: usize) -> QM31 {
+        self.cell()
+    }
+    fn value_before(&mut self, _: usize) -> QM31 {
+        self.cell()
+    }
+    fn evaluation(&mut self, _: usize) -> QM31 {
+        self.cell()
+    }
+    fn evaluation_before(&mut self, _: usize) -> QM31 {
+        self.cell()
+    }
+    fn sum(&mut self, _: usize) -> QM31 {
+        self.cell()
+    }
+    fn sum_before(&mut self, _: usize) -> QM31 {
+        self.cell()
+    }
+    fn integer(&self, value: i32) -> QM31 {
+        M31::from(value).into()
+    }
+    fn challenge(&self, _: Challenge) -> QM31 {
+        draw(&mut self.challenges.clone())
+    }
+    fn zero(&self) -> QM31 {
+        self.integer(0)
+    }
+    fn join(&self, [first, ..]: [QM31; 4]) -> QM31 {
+        first
+    }
+    fn take_fractions(&mut self, fractions: &[(QM31, QM31)], _: Option<&QM31>) -> bool {
+        self.fractions = fractions.to_vec();
+        true
+    }
+    fn assert_zero(&mut self, name: &'static str, value: QM31) {
+        if value != self.zero() {
+            self.broken.push(name);
+        }
+    }
+    fn assert_zero_extension(&mut self, name: &'static str, value: QM31) {
+        self.assert_zero(name, value);
+    }
+}
+
+/// On reserved rows no constraint on values applies and all numerators are 0, whatever cells are; where
+/// cells are 0, all denominators are, so that sums are free. And there is room for a mask.
+#[test]
+fn every_chip_leaves_reserved_rows_free() {
+    let zero = QM31::from(M31::from(0));
+    for (width, seed) in (1..=9).zip(7..) {
+        for chip in chips(width) {
+            let (name, shape) = (chip.name(), chip.shape());
+            let random = Reserved::new(&chip, Some(ChaCha20Rng::seed_from_u64(seed)));
+            assert_eq!(random.broken, Vec::<&str>::new(), "{name}, width {width}");
+            assert_eq!(random.fractions.len(), shape.lookups, "{name}, width {width}");
+            assert!(random.fractions.iter().all(|(n, _)| *n == zero), "{name}, width {width}");
+            let free = Reserved::new(&chip, None);
+            assert!(free.fractions.iter().all(|(_, d)| *d == zero), "{name}, width {width}");
+            if shape.has_total() && shape.mask() == Mask::Values {
+                assert!(shape.values >= MASK_VALUES, "{name}, width {width}");
+            }
+        }
     }
 }

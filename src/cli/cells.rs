@@ -5,7 +5,7 @@
 
 use super::text;
 use serde_json::{json, Value};
-use veristar::air::chips::{Chip, Horner, Maximum};
+use veristar::air::chips::{Chip, Horner, Maximum, Tree};
 use veristar::air::program::{Garbage, Instance, Layout, Program, Table, ZERO};
 use veristar::model::{bounds, Graph, Node, Op, Range, TensorId};
 
@@ -37,7 +37,12 @@ fn used(instance: &Instance, table: &Table, program: &Program) -> Used {
     match &instance.chip {
         Chip::Weights(_) | Chip::Parameters(_) => result.weights = table.elements,
         Chip::Input(_) | Chip::Unary(_) | Chip::Binary(_) => result.written = table.elements,
-        Chip::Field(_) | Chip::Table(_) => {}
+        Chip::Field(_) | Chip::Table(_) | Chip::Features(_) => {}
+        Chip::Nodes(_) => result.weights = 3 * table.elements,
+        Chip::Tree(_) => {
+            let ends = |row: &usize| cell(Tree::ENDS, *row) == 1;
+            result.written = (0..result.rows).filter(ends).count();
+        }
         Chip::Horner(_) => {
             let free = free_ranges(program);
             for row in 0..result.rows {
@@ -66,6 +71,7 @@ fn used(instance: &Instance, table: &Table, program: &Program) -> Used {
     let committed = match &instance.chip {
         // Results are not in the values tree.
         Chip::Maximum(_) => result.read,
+        Chip::Tree(_) => return Used { values: table.elements * 7 + result.written, ..result },
         _ => result.written + result.read,
     };
     result.values = committed * per_element;
@@ -226,6 +232,7 @@ pub fn layers(graph: &Graph) -> Vec<LayerRow> {
             Op::Binary { .. } => ("binary", 0),
             Op::Pool(_) => ("pool", 0),
             Op::Reduce(_) => ("reduce", 0),
+            Op::Trees(trees) => ("trees", length(trees.records)),
         };
         let own = !matches!(node.op, Op::View(_) | Op::Load(_));
         LayerRow {

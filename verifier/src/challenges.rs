@@ -18,7 +18,7 @@ pub struct Challenges {
     /// Where fractions are summed.
     pub z: QM31,
     /// Powers of `alpha`.
-    pub alpha: [QM31; 4],
+    pub alpha: [QM31; 5],
     /// Joins the linear identity to the lookup sum.
     pub beta: QM31,
     /// Joins the tables' masks to it.
@@ -33,7 +33,7 @@ impl Challenges {
     /// No challenges: for looking at shapes only.
     pub fn none() -> Self {
         let zero = QM31::zero();
-        Self { t: Vec::new(), r: Vec::new(), z: zero, alpha: [zero; 4], beta: zero, delta: zero }
+        Self { t: Vec::new(), r: Vec::new(), z: zero, alpha: [zero; 5], beta: zero, delta: zero }
     }
 
     /// Draws `t` and `r`: after the values are committed.
@@ -50,7 +50,7 @@ impl Challenges {
         self.z = channel.draw_secure_felt();
         let alpha = channel.draw_secure_felt();
         let square = alpha * alpha;
-        self.alpha = [QM31::one(), alpha, square, square * alpha];
+        self.alpha = [QM31::one(), alpha, square, square * alpha, square * square];
         self.beta = channel.draw_secure_felt();
         self.delta = channel.draw_secure_felt();
     }

@@ -136,9 +136,9 @@ impl Key {
     fn has_masks(&self) -> bool {
         let hiding = Hiding::new(&self.parameters());
         let weights = hiding.reserved_weights(self.proofs as usize);
-        let needed = |chip: &Chip| match chip {
-            Chip::Weights(_) | Chip::Parameters(_) => weights,
-            _ => hiding.reserved(),
+        let needed = |chip: &Chip| match chip.holds_weights() {
+            true => weights,
+            false => hiding.reserved(),
         };
         let height = self.layout.log_height();
         let tables = &self.layout.instances;

@@ -22,7 +22,7 @@ use veristar_air::program::Addresses;
 const TAG: &[u8] = b"VERISTAR1";
 
 /// The chips' names, in the order of the numbers that stand for them in a key.
-pub const CHIPS: [&str; 10] = [
+pub const CHIPS: [&str; 13] = [
     "weights",
     "parameters",
     "input",
@@ -33,6 +33,9 @@ pub const CHIPS: [&str; 10] = [
     "maximum",
     "table",
     "blind",
+    "tree",
+    "nodes",
+    "features",
 ];
 
 /// Base-field elements in a felt.

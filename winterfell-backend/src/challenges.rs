@@ -13,7 +13,7 @@ pub struct Challenges {
     t: Vec<K>,
     r: Vec<K>,
     z: K,
-    alpha: [K; 4],
+    alpha: [K; 5],
     beta: K,
     delta: K,
 }
@@ -32,7 +32,7 @@ impl Challenges {
         let mut powers = || Ok::<_, VerifyError>(transcript.draw()?.powers(count).collect());
         let (t, r) = (powers()?, powers()?);
         let zero = K::ZERO;
-        Ok(Self { t, r, z: zero, alpha: [zero; 4], beta: zero, delta: zero })
+        Ok(Self { t, r, z: zero, alpha: [zero; 5], beta: zero, delta: zero })
     }
 
     /// Draws `z`, `alpha`, `beta` and `delta`: after the evaluations are committed.
@@ -42,7 +42,8 @@ impl Challenges {
     pub fn draw_lookups(&mut self, transcript: &mut Transcript) -> Result<(), VerifyError> {
         self.z = transcript.draw()?;
         let alpha = transcript.draw()?;
-        self.alpha = [K::ONE, alpha, alpha * alpha, alpha * alpha * alpha];
+        let square = alpha * alpha;
+        self.alpha = [K::ONE, alpha, square, square * alpha, square * square];
         self.beta = transcript.draw()?;
         self.delta = transcript.draw()?;
         Ok(())

@@ -131,7 +131,7 @@ pub fn security(preset: Preset, layout: &Layout) -> Security {
     let proven = estimate.proven_security::<Hash>();
     let sources: Vec<(&'static str, u32)> = [
         ("linear identity (t, r)", algebraic(degree(layout))),
-        ("lookups (z, alpha)", algebraic(lookups(layout).saturating_mul(4))),
+        ("lookups (z, alpha)", algebraic(lookups(layout).saturating_mul(5))),
         ("joining of the sums (beta, delta)", algebraic(2)),
     ]
     .into();

@@ -5,26 +5,32 @@
 
 mod binary;
 mod blind;
+mod features;
 mod field;
 mod horner;
 mod input;
 mod maximum;
+mod nodes;
 mod parameters;
 mod same;
 mod table;
+mod tree;
 mod unary;
 mod weights;
 mod within;
 
 pub use binary::Binary;
 pub use blind::Blind;
+pub use features::Features;
 pub use field::Field;
 pub use horner::Horner;
 pub use input::Input;
 pub use maximum::Maximum;
+pub use nodes::Nodes;
 pub use parameters::Parameters;
 pub use same::Same;
 pub use table::Table;
+pub use tree::{Tree, TreeLane};
 pub use unary::Unary;
 pub use weights::Weights;
 pub use within::Within;
@@ -112,6 +118,12 @@ pub enum Chip {
     Same(Same),
     /// See [`Within`].
     Within(Within),
+    /// See [`Tree`].
+    Tree(Tree),
+    /// See [`Nodes`].
+    Nodes(Nodes),
+    /// See [`Features`].
+    Features(Features),
 }
 
 macro_rules! each {
@@ -129,6 +141,9 @@ macro_rules! each {
             Chip::Blind($chip) => $body,
             Chip::Same($chip) => $body,
             Chip::Within($chip) => $body,
+            Chip::Tree($chip) => $body,
+            Chip::Nodes($chip) => $body,
+            Chip::Features($chip) => $body,
         }
     };
 }
@@ -159,6 +174,28 @@ impl Chip {
             Chip::Blind(_) => "blind",
             Chip::Same(_) => "same",
             Chip::Within(_) => "within",
+            Chip::Tree(_) => "tree",
+            Chip::Nodes(_) => "nodes",
+            Chip::Features(_) => "features",
+        }
+    }
+
+    /// Whether its table is opened under every proof of a key: its weights columns hold the model.
+    pub const fn holds_weights(&self) -> bool {
+        match self {
+            Chip::Weights(_) | Chip::Parameters(_) | Chip::Nodes(_) => true,
+            Chip::Input(_)
+            | Chip::Horner(_)
+            | Chip::Field(_)
+            | Chip::Unary(_)
+            | Chip::Binary(_)
+            | Chip::Maximum(_)
+            | Chip::Table(_)
+            | Chip::Blind(_)
+            | Chip::Same(_)
+            | Chip::Within(_)
+            | Chip::Tree(_)
+            | Chip::Features(_) => false,
         }
     }
 
@@ -177,6 +214,9 @@ impl Chip {
             Chip::Blind(_) => 1,
             Chip::Same(c) => c.width.max(1),
             Chip::Within(c) => c.width,
+            Chip::Tree(c) => c.width,
+            Chip::Nodes(c) => c.width,
+            Chip::Features(c) => c.width,
         }
     }
 }

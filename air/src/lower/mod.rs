@@ -8,6 +8,7 @@ mod elementwise;
 mod linear;
 mod matmul;
 mod pooling;
+pub(crate) mod trees;
 
 use crate::builder::{Builder, InputRun};
 use crate::error::AirError;
@@ -18,7 +19,7 @@ use alloc::{string::ToString, vec::Vec};
 use veristar_model::{bounds, view, FieldBound, Graph, Node, Op, Tensor, TensorId};
 
 /// Most bits of an input: its range table has an entry for every value.
-const INPUT_BITS: u32 = 20;
+pub(crate) const INPUT_BITS: u32 = 20;
 
 /// State of a lowering.
 pub(crate) struct Lowering<'a> {
@@ -106,6 +107,7 @@ impl<'a> Lowering<'a> {
             }
             Op::Pool(pool) => self.pool(node, pool),
             Op::Reduce(reduce) => self.reduce(node, reduce),
+            Op::Trees(trees) => self.trees(node, trees),
         }
     }
 

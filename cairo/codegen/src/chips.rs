@@ -7,8 +7,8 @@ use crate::tape::record;
 use anyhow::{bail, ensure, Context, Result};
 use std::fmt::Write;
 use veristar_air::chips::{
-    Binary, Blind, Chip, Constraints, Field, Horner, Input, Maximum, Parameters, Shape, Table,
-    Unary, Weights,
+    Binary, Blind, Chip, Constraints, Features, Field, Horner, Input, Maximum, Nodes, Parameters,
+    Shape, Table, Tree, Unary, Weights,
 };
 use veristar_air::logup::{sum_columns, Mask};
 use veristar_air::survey::survey;
@@ -30,6 +30,9 @@ fn make(name: &str, width: usize) -> Result<Chip> {
         "maximum" => Chip::Maximum(Maximum { width }),
         "table" => Chip::Table(Table { width }),
         "blind" => Chip::Blind(Blind),
+        "tree" => Chip::Tree(Tree { width }),
+        "nodes" => Chip::Nodes(Nodes { width }),
+        "features" => Chip::Features(Features { width }),
         _ => bail!("no chip '{name}'"),
     })
 }

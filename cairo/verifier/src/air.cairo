@@ -74,6 +74,7 @@ pub struct Point {
     pub alpha_1: QM31,
     pub alpha_2: QM31,
     pub alpha_3: QM31,
+    pub alpha_4: QM31,
     pub beta: QM31,
     pub delta: QM31,
 }
@@ -206,8 +207,8 @@ pub fn evaluate(
 ) -> QM31 {
     let Challenges { t, r, z, alpha, beta, delta } = challenges;
     let (t, r) = (powers(t, *key.widest + 1), powers(r, *key.widest + 1));
-    let alphas = powers(alpha, 4);
-    let (alpha_2, alpha_3) = (*alphas.at(2), *alphas.at(3));
+    let alphas = powers(alpha, 5);
+    let (alpha_2, alpha_3, alpha_4) = (*alphas.at(2), *alphas.at(3), *alphas.at(4));
     let mut total = Combination { coefficient, sum: base(0) };
 
     // What is left of each tree's samples.
@@ -280,6 +281,7 @@ pub fn evaluate(
             alpha_1: alpha,
             alpha_2,
             alpha_3,
+            alpha_4,
             beta,
             delta,
         };

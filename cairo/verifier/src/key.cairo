@@ -21,8 +21,8 @@ const MAX_LOG_SIZE: u32 = 19;
 const MAX_WIDTH: u32 = 1024;
 /// Openings: `124 - log2(columns) - log2(domain)` bits and those of the work must be 96.
 const MAX_COLUMNS: u32 = 4096;
-/// Lookups: `124 - log2(4 lookups)` bits. No multiplicity reaches the characteristic either.
-const MAX_LOOKUPS: u64 = 0x2000000;
+/// Lookups: `124 - log2(5 lookups)` bits, 97. No multiplicity reaches the characteristic either.
+const MAX_LOOKUPS: u64 = 0x1999999;
 /// Degree of the linear identity: `124 - log2(degree)` bits.
 const MAX_DEGREE: u64 = 0x8000000;
 const MAX_CONSTANTS: u32 = 1024;

@@ -28,6 +28,7 @@ use tract_onnx::tract_core::{
 use crate::{
     error::OnnxError,
     expr::to_f32,
+    ml::trees::TreesOp,
     net::{Net, Node, NodeId, Op, MAX_ELEMENTS},
 };
 
@@ -180,6 +181,14 @@ impl Lowering<'_> {
         if let Some(softmax) = node.op_as::<Softmax>() {
             let softmax = softmax.clone();
             return self.softmax(id, &softmax);
+        }
+        if let Some(trees) = node.op_as::<TreesOp>() {
+            let op = Op::Trees(trees.0.clone());
+            let (x, shape) = (self.value(id, 0)?, self.shape(id, 0)?);
+            let x = self.as_node(id, x)?;
+            let new = self.emit(id, "", shape, op, vec![x]);
+            self.map.insert(OutletId::new(id, 0), Lowered::Node(new));
+            return Ok(());
         }
         let new = match self.linear(id)? {
             Some(new) => new,

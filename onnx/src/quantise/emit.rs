@@ -101,6 +101,7 @@ impl Emitter<'_> {
             Op::Binary(kind) => self.combine(id, *kind),
             Op::Pool(pool) => self.pool(id, pool),
             Op::Reduce(reduce) => self.reduce(id, reduce),
+            Op::Trees(trees) => self.trees(id, trees),
         }
     }
 

@@ -14,6 +14,7 @@
 //! | `linear` | integer weights under the accumulator bound; constants per channel |
 //! | `combine` | sums and products of two tensors |
 //! | `pooling` | windows, reductions, divisions by counts |
+//! | `trees` | records of decision trees, thresholds and leaves in integers |
 //! | `view` | element moves, inputs, constants |
 
 mod combine;
@@ -22,6 +23,7 @@ mod linear;
 mod pooling;
 mod scale;
 mod table;
+mod trees;
 mod view;
 
 use veristar_model::{bounds, Graph};

@@ -14,6 +14,12 @@ use super::QuantiseOptions;
 const MAX_EXPONENT: i32 = 40;
 /// Bits an exact integer input may use beyond the activations'.
 const EXTRA_INPUT_BITS: u32 = 4;
+/// Bits of features that only decision trees read: their range table is the only cost.
+const TREE_BITS: u32 = 14;
+/// Bits of such features that are exact integers.
+const EXACT_TREE_BITS: u32 = 18;
+/// How much coarser than its own range a sum's table argument may be.
+const FUSED_SLACK: i32 = 2;
 /// Bits a table's result may use beyond the activations' where nothing but the user reads it.
 const EXTRA_OUTPUT_BITS: u32 = 4;
 
@@ -91,6 +97,15 @@ pub fn scales(
             e = e.max(0);
             room = if e == 0 { bits + EXTRA_INPUT_BITS } else { bits };
         }
+        let only_trees =
+            |id: NodeId| readers[id].iter().all(|r| matches!(net.nodes[*r].op, Op::Trees(_)));
+        if input.is_some() && !readers[id].is_empty() && only_trees(id) {
+            let whole = input.is_some_and(|k| exact[k]);
+            e = exponent(max_abs, bits.max(TREE_BITS));
+            if whole && max_abs <= 2f64.powi(EXACT_TREE_BITS as i32) {
+                e = e.max(0);
+            }
+        }
         let mut want = e;
         match &node.op {
             Op::Function(f) => {
@@ -105,6 +120,20 @@ pub fn scales(
                 }
             }
             Op::Reduce(r) if matches!(r.kind, ReduceKind::ArgMax(_)) => want = 0,
+            Op::Trees(trees) => {
+                // The sum must hold the base values too, and what is requantised after it must not be
+                // finer than the largest shift brings back.
+                let limits = readers[id].iter().map(|r| {
+                    let largest = seen[*r].max_abs() * options.margin;
+                    let whole = exponent(largest, super::trees::BASE_BITS);
+                    let shifted = options.max_shift as i32 - FUSED_SLACK;
+                    match readers[*r].is_empty() {
+                        true => whole,
+                        false => whole.min(exponent(largest, bits) + shifted),
+                    }
+                });
+                want = super::trees::exponent_of(trees).min(limits.min().unwrap_or(i32::MAX));
+            }
             // What only moves values is content with any grid that suits them.
             op if moves(op) => {
                 let covers = |input: &NodeId| seen[*input].max_abs() >= seen[id].max_abs();

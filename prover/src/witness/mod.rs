@@ -8,6 +8,7 @@ mod field;
 mod horner;
 mod input;
 mod maximum;
+mod tree;
 mod unary;
 mod weights;
 
@@ -45,6 +46,7 @@ pub fn values(
 ) -> Result<Vec<Vec<Vec<M31>>>, ProveError> {
     let functions = program.functions.iter().map(|id| &graph.tables[*id]).collect();
     let context = Context { memory, functions, uses };
+    let forest = tree::Forest::new(program);
     let mut columns = Vec::new();
     for (instance, table) in program.layout.instances.iter().zip(&program.tables) {
         columns.push(match &instance.chip {
@@ -54,7 +56,10 @@ pub fn values(
             | Chip::Table(_)
             | Chip::Blind(_)
             | Chip::Same(_)
-            | Chip::Within(_) => Vec::new(),
+            | Chip::Within(_)
+            | Chip::Nodes(_)
+            | Chip::Features(_) => Vec::new(),
+            Chip::Tree(chip) => tree::values(chip, table, &context, &forest)?,
             Chip::Input(chip) => input::values(chip, table, &context)?,
             Chip::Horner(chip) => horner::values(chip, table, &context),
             Chip::Unary(chip) => unary::values(chip, table, &context)?,
@@ -62,10 +67,14 @@ pub fn values(
             Chip::Maximum(chip) => maximum::values(chip, table, &context)?,
         });
     }
-    // The tables come last: all uses are counted now.
-    for (instance, columns) in program.layout.instances.iter().zip(&mut columns) {
-        if let Chip::Table(chip) = &instance.chip {
-            *columns = uses.columns(chip.width);
+    // What is looked up comes last: all uses are counted now.
+    let tables = program.layout.instances.iter().zip(&program.tables);
+    for ((instance, table), columns) in tables.zip(&mut columns) {
+        match &instance.chip {
+            Chip::Table(chip) => *columns = uses.columns(chip.width),
+            Chip::Nodes(chip) => *columns = forest.nodes(chip),
+            Chip::Features(chip) => *columns = forest.features(chip, table, memory),
+            _ => {}
         }
     }
     Ok(columns)

@@ -1,6 +1,8 @@
 //! Small graphs with seeded random parameters, built in code.
 #![allow(dead_code, clippy::too_many_arguments)]
 
+pub mod trees;
+
 use std::collections::BTreeSet;
 use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
 use veristar_model::{
@@ -178,7 +180,7 @@ pub fn without_weights() -> (Graph, Random) {
 }
 
 /// Every chip and every operation: convolutions of all kinds, pools, views, element-wise
-/// operations, arg-max.
+/// operations, arg-max, decision trees.
 pub fn everything() -> (Graph, Random) {
     let mut b = GraphBuilder::new(2);
     let relu = b.relu();
@@ -222,7 +224,10 @@ pub fn everything() -> (Graph, Random) {
     let q = b.unary(z, 9, clamp);
     let first = b.argmax(q, false);
     let last = b.argmax(q, true);
-    b.finish(&[z, first, last])
+    // Paths of more than a row, and of several values.
+    let plan = trees::Plan { trees: 3, depth: 4, features: 10, values: 2 };
+    let forest = trees::ensemble(&mut b, q, plan);
+    b.finish(&[z, first, last, forest])
 }
 
 /// Random inputs in range, for a batch.

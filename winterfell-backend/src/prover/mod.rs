@@ -8,6 +8,7 @@
 //! | [`memory`] | every memory cell's value, from the reference interpreter |
 //! | [`entries`] | the fixed tables' entries, and how often each is used |
 //! | [`witness`] | values and evaluations of each chip |
+//! | [`paths`] | values of the chips of decision trees |
 //! | [`sums`] | lookup and running sums |
 //! | [`composition`] | the constraints on the evaluation domain |
 //! | [`mod@prove`] | the prover, step by step |
@@ -19,6 +20,7 @@ pub mod entries;
 pub mod error;
 pub mod memory;
 pub mod package;
+pub mod paths;
 pub mod prepared;
 pub mod prove;
 pub mod sums;

@@ -5,6 +5,7 @@
 
 use super::entries::Uses;
 use super::error::ProveError;
+use super::paths::Paths;
 use crate::challenges::Challenges;
 use crate::field::{integer, K};
 use rayon::prelude::*;
@@ -26,24 +27,24 @@ pub struct Context<'a> {
 
 /// One row of program cells.
 #[derive(Clone, Copy)]
-struct Cells<'a> {
-    table: &'a Table,
-    row: usize,
+pub(super) struct Cells<'a> {
+    pub(super) table: &'a Table,
+    pub(super) row: usize,
 }
 
 impl Cells<'_> {
-    fn at(&self, column: usize) -> i64 {
+    pub(super) fn at(&self, column: usize) -> i64 {
         self.table.program[column][self.row].into()
     }
 
-    fn address(&self, column: usize) -> u32 {
+    pub(super) fn address(&self, column: usize) -> u32 {
         self.table.program[column][self.row] as u32
     }
 }
 
 type Row = Result<Vec<i64>, ProveError>;
 
-/// The values of every table: rows of cells. Tables come last, as they count what others use.
+/// The values of every table: rows of cells. What is looked up comes last, as it counts what others use.
 ///
 /// # Errors
 /// A looked-up value is in no table.
@@ -57,12 +58,18 @@ pub fn values(
     let context = Context { memory, functions, uses };
     let instances = &program.layout.instances;
     let mut result = vec![Vec::new(); instances.len()];
-    let is_table = |chip: &Chip| matches!(chip, Chip::Table(_));
+    let mut paths = Paths::new(program);
+    let counts = |chip: &Chip| matches!(chip, Chip::Table(_) | Chip::Nodes(_) | Chip::Features(_));
     for counting in [false, true] {
         let tables = instances.iter().zip(&program.tables).zip(&mut result);
         for ((instance, table), rows) in tables {
-            if is_table(&instance.chip) == counting {
-                *rows = context.rows(&instance.chip, table)?;
+            if counts(&instance.chip) == counting {
+                *rows = match &instance.chip {
+                    Chip::Tree(chip) => paths.walk(chip, table, &context)?,
+                    Chip::Nodes(chip) => paths.nodes(chip),
+                    Chip::Features(chip) => paths.features(chip, table, memory),
+                    chip => context.rows(chip, table)?,
+                };
             }
         }
     }

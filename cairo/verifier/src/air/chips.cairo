@@ -15,6 +15,9 @@ pub mod binary;
 pub mod maximum;
 pub mod table;
 pub mod blind;
+pub mod tree;
+pub mod nodes;
+pub mod features;
 
 pub fn shape(chip: felt252, width: u32) -> Shape {
     match chip {
@@ -28,6 +31,9 @@ pub fn shape(chip: felt252, width: u32) -> Shape {
         7 => maximum::shape(width),
         8 => table::shape(width),
         9 => blind::shape(width),
+        10 => tree::shape(width),
+        11 => nodes::shape(width),
+        12 => features::shape(width),
         _ => core::panic_with_felt252(errors::KEY),
     }
 }
@@ -44,6 +50,9 @@ pub fn values_before(chip: felt252, width: u32) -> Span<u32> {
         7 => maximum::values_before(width),
         8 => table::values_before(width),
         9 => blind::values_before(width),
+        10 => tree::values_before(width),
+        11 => nodes::values_before(width),
+        12 => features::values_before(width),
         _ => core::panic_with_felt252(errors::KEY),
     }
 }
@@ -60,6 +69,9 @@ pub fn evaluations_before(chip: felt252, width: u32) -> Span<u32> {
         7 => maximum::evaluations_before(width),
         8 => table::evaluations_before(width),
         9 => blind::evaluations_before(width),
+        10 => tree::evaluations_before(width),
+        11 => nodes::evaluations_before(width),
+        12 => features::evaluations_before(width),
         _ => core::panic_with_felt252(errors::KEY),
     }
 }
@@ -76,6 +88,9 @@ pub fn constrain(chip: felt252, p: Point, ref total: Combination, width: u32) {
         7 => maximum::constrain(p, ref total, width),
         8 => table::constrain(p, ref total, width),
         9 => blind::constrain(p, ref total, width),
+        10 => tree::constrain(p, ref total, width),
+        11 => nodes::constrain(p, ref total, width),
+        12 => features::constrain(p, ref total, width),
         _ => core::panic_with_felt252(errors::KEY),
     }
 }
