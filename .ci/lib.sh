@@ -40,24 +40,78 @@ END
     "${pip[@]}" || fail "pip cannot install $requirements"
 }
 
-# Sets CAIRO to a directory with a Cairo core library (out/) and a test runner (cairotest), made once from the
-# package registries by the recipe in CAIRO_TOOLCHAIN. Fails if there is no recipe, ends the step if it does
-# not work.
+# Sets CAIRO to a directory with a Cairo compiler and core library (out/) and a test runner (cairotest), made
+# once from the package registries by the recipe in CAIRO_TOOLCHAIN. Fails if there is no recipe, ends the
+# step if it does not work.
 find_cairo() {
     local recipe="${CAIRO_TOOLCHAIN:-../shared/cairo-toolchain}"
     CAIRO="${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/veristar/cairo"
     [ -x "$CAIRO/cairotest" ] && [ -d "$CAIRO/out" ] && return
     [ -f "$recipe/mk_corelib.py" ] || return 1
-    mkdir -p "$CAIRO/sdist" "$CAIRO/src" || fail "cannot write $CAIRO"
+    mkdir -p "$CAIRO/sdist" || fail "cannot write $CAIRO"
     python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
         cairo-lang==0.14.0.1 -d "$CAIRO/sdist" || fail "pip cannot download cairo-lang"
     python3 "$recipe/mk_corelib.py" "$CAIRO"/sdist/*.zip "$recipe/overlay" "$CAIRO/out" ||
         fail "no core library from cairo-lang"
-    cp -r "$recipe/cairotest/." "$CAIRO/src" && chmod -R u+w "$CAIRO/src"
+    build_cairo_tool "$recipe/cairotest" cairotest cairotest || fail "the Cairo test runner does not build"
+}
+
+# Builds a tool of the recipe once: its SOURCE, the PROGRAM that cargo makes, the NAME it gets.
+build_cairo_tool() {
+    [ ! -x "$CAIRO/$3" ] || return 0
+    [ -d "$1" ] || return 1
+    mkdir -p "$CAIRO/src-$3" && cp -r "$1/." "$CAIRO/src-$3" && chmod -R u+w "$CAIRO/src-$3" || return 1
     # Out of the clone: its toolchain and flags are not for this.
-    (cd "$CAIRO/src" && CARGO_TARGET_DIR="$CAIRO/target" cargo build --release --locked) ||
-        fail "the Cairo test runner does not build"
-    cp "$CAIRO/target/release/cairotest" "$CAIRO/cairotest" && rm -rf "$CAIRO/target"
+    (cd "$CAIRO/src-$3" && CARGO_TARGET_DIR="$CAIRO/target" cargo build --release --locked) || return 1
+    cp "$CAIRO/target/release/$2" "$CAIRO/$3" && rm -rf "$CAIRO/target"
+}
+
+# Compiles the contracts to Sierra and CASM in a DIRECTORY, by scarb or by what find_cairo finds. Fails if there
+# is no compiler, ends the step if the contracts do not compile.
+compile_contracts() {
+    local package contract file out
+    out=$(realpath -m "$1")
+    mkdir -p "$out"
+    rm -f "$out"/*.json
+    if command -v scarb >/dev/null; then
+        (cd cairo && scarb --release build) || fail "scarb does not build the contracts"
+        cp cairo/target/release/*contract_class.json "$out" || fail "scarb wrote no contracts"
+        return
+    fi
+    find_cairo || return 1
+    build_cairo_tool "${CAIRO_TOOLCHAIN:-../shared/cairo-toolchain}/casm" casm219 casm || return 1
+    for contract in account:veristar_account::Account \
+        contracts:veristar_contracts::verifier::VeristarVerifier \
+        contracts:veristar_contracts::risk_vault::RiskVault; do
+        package=${contract%%:*} contract=${contract#*:}
+        file="$out/${contract##*::}"
+        "$CAIRO/out/bin/starknet-compile" "cairo/$package" --contract-path "$contract" \
+            "$file.contract_class.json" >/dev/null || fail "$contract does not compile"
+        "$CAIRO/casm" "$file.contract_class.json" "$file.compiled_contract_class.json" >/dev/null ||
+            fail "$contract does not compile to CASM"
+    done
+}
+
+# Puts starknet-devnet on the path, installing it if there is time: with CI_DEVNET=1, or if a fresh run
+# still ends within the hour. Half an hour on two cores, once.
+find_devnet() {
+    local cargo_bin="${CARGO_HOME:-$HOME/.cargo}/bin" version=0.10.1
+    [ -z "${STARKNET_DEVNET-}" ] || return 0
+    PATH="$PATH:$cargo_bin"
+    command -v starknet-devnet >/dev/null && return
+    local left=$((58 * 60 - SECONDS))
+    if [ "${CI_DEVNET-}" != 1 ] && [ "$left" -lt $((40 * 60)) ]; then
+        echo "starknet-devnet is not installed, and there is no time to build it now (CI_DEVNET=1 does)"
+        return 1
+    fi
+    [ "${CI_DEVNET-}" != 1 ] || left=0
+    echo "installing starknet-devnet $version"
+    # Out of the clone, as above. What a run cut short has built stays for the next.
+    local cache="${XDG_CACHE_HOME:-$HOME/.cache}/veristar/devnet-target"
+    (cd / && CARGO_TARGET_DIR="$cache" CARGO_PROFILE_RELEASE_LTO=off timeout "$left" \
+        cargo install --quiet starknet-devnet --version "$version" --locked) ||
+        { echo "starknet-devnet could not be installed"; return 1; }
+    rm -rf "$cache"
 }
 
 # Puts cargo on the path. rustup installs the pinned toolchain and its components on first use.

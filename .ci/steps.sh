@@ -1,6 +1,6 @@
 # The steps of .ci/run, in order, cheap ones first. One function a step. Sourced, not run.
 
-STEPS=(fmt links licences clippy stable doc test cairo wasm web conformance demo)
+STEPS=(fmt links licences clippy stable doc test cairo wasm web conformance demo devnet)
 
 # Crates that a verifier consists of: no std, no unstable Rust.
 VERIFIER_CRATES=(-p veristar-model -p veristar-air -p veristar-security -p veristar-verifier)
@@ -97,7 +97,7 @@ step_cairo() {
         # Runs the tests of all packages that it depends on, too.
         CAIRO_TOOLS="$CAIRO/out" "$CAIRO/cairotest" cairo/contracts
     else
-        echo "neither scarb nor CAIRO_TOOLCHAIN is here: constraints compared, Cairo tests skipped"
+        echo "neither scarb nor CAIRO_TOOLCHAIN is here: constraints compared, Cairo tests SKIPPED"
     fi
 }
 
@@ -117,4 +117,17 @@ step_conformance() {
 step_demo() {
     cargo test --release --workspace --no-run --test cli
     "${CARGO_TARGET_DIR:-target}/release/veristar" demo
+}
+
+# The contracts on a local Starknet node, through the client. Where the node cannot be had in time, or no Cairo
+# compiler, the step says so and passes.
+step_devnet() {
+    local contracts="${CARGO_TARGET_DIR:-target}/contracts"
+    if ! compile_contracts "$contracts"; then
+        echo "no Cairo compiler (scarb or CAIRO_TOOLCHAIN): contracts on a node SKIPPED"
+        return
+    fi
+    find_devnet || { echo "contracts on a node SKIPPED" && return; }
+    VERISTAR_CONTRACTS=$(realpath "$contracts") \
+        cargo test --release --workspace --test devnet -- --nocapture
 }

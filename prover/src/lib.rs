@@ -41,5 +41,5 @@ pub mod witness;
 
 pub use error::ProveError;
 pub use package::{setup, HidingOption, Package, SetupOptions};
-pub use prepared::Prepared;
+pub use prepared::{AnyPrepared, Prepared};
 pub use prove::{prove, prove_for, Proven};

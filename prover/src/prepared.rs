@@ -3,17 +3,20 @@
 use crate::commitments::{Commitments, Fixed};
 use crate::error::ProveError;
 use crate::package::Package;
+use crate::prove::{prove_for, Proven};
 use crate::randomness::Randomness;
 use crate::sums::TableColumns;
 use crate::witness::uses::Directory;
 use stwo::core::channel::MerkleChannel;
 use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
+use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::backend::BackendForChannel;
 use tracing::instrument;
 use veristar_air::program::{Layout, Program};
-use veristar_verifier::hash::HashBytes;
+use veristar_security::HashFunction;
+use veristar_verifier::hash::{Hash, HashBytes};
 
 /// A package ready for proofs. `MC` is the transcript: the one that verifiers use, but in tests that fix
 /// its challenges.
@@ -113,6 +116,50 @@ where
             weights: self.fixed_weights.columns[first..first + weights].iter().collect(),
             values: values[table].iter().collect(),
             evaluations: evaluations[table].iter().collect(),
+        }
+    }
+}
+
+/// A package ready for proofs, with the hash function of its preset.
+pub enum AnyPrepared {
+    /// For native and browser verifiers.
+    Blake2s(Prepared),
+    /// For the contract on Starknet.
+    Poseidon252(Prepared<Poseidon252MerkleChannel>),
+}
+
+impl AnyPrepared {
+    /// Compiles the package and commits to its program and weights.
+    ///
+    /// # Errors
+    /// The result is not what the package's key says.
+    pub fn new(package: Package) -> Result<Self, ProveError> {
+        Ok(match package.key.preset.hash() {
+            HashFunction::Blake2s => Self::Blake2s(Prepared::hashed(package)?),
+            HashFunction::Poseidon252 => Self::Poseidon252(Prepared::hashed(package)?),
+        })
+    }
+
+    /// The package.
+    pub fn package(&self) -> &Package {
+        match self {
+            Self::Blake2s(prepared) => &prepared.package,
+            Self::Poseidon252(prepared) => &prepared.package,
+        }
+    }
+
+    /// [`prove_for`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn prove_for(
+        &self,
+        inputs: &[Vec<Vec<i64>>],
+        context: Option<Hash>,
+    ) -> Result<Proven, ProveError> {
+        match self {
+            Self::Blake2s(prepared) => prove_for(prepared, inputs, context),
+            Self::Poseidon252(prepared) => prove_for(prepared, inputs, context),
         }
     }
 }

@@ -26,22 +26,25 @@ use crate::witness::uses::{Directory, Uses};
 use num_traits::Zero;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use stwo::core::channel::{Blake2sChannel, Channel};
+use stwo::core::channel::{Channel, MerkleChannel};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use stwo::core::utils::MaybeOwned;
 use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
+use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::backend::BackendForChannel;
 use stwo::prover::CommitmentSchemeProver;
 use tracing::instrument;
 use veristar_air::chips::{Chip, Table as TableChip, Within};
 use veristar_air::logup::SHARED;
 use veristar_air::program::{Instance, Layout, Program, Table};
 use veristar_model::{bounds, Graph, Op, Range};
-use veristar_security::accept;
+use veristar_security::{accept, HashFunction};
 use veristar_verifier::bytes::{check_header, header, Reader};
 use veristar_verifier::challenges::Challenges;
+use veristar_verifier::hash::HashBytes;
 use veristar_verifier::verify::{start, verify};
 use veristar_verifier::{FormatError, Key, Proof};
 
@@ -69,14 +72,30 @@ pub struct Ranges {
 }
 
 /// The statement about a key's weights, rebuilt from the architecture by prover and verifier.
-struct Rebuilt {
+struct Rebuilt<MC: MerkleChannel = Blake2sMerkleChannel>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     key: Key,
     program: Program,
     commitments: Commitments,
-    fixed: Fixed,
+    fixed: Fixed<MC>,
 }
 
-impl Rebuilt {
+/// The statement's key, with the hash function of the model's.
+fn rebuilt_key(key: &Key, architecture: &Graph) -> Result<Key, ProveError> {
+    Ok(match key.preset.hash() {
+        HashFunction::Blake2s => Rebuilt::<Blake2sMerkleChannel>::new(key, architecture)?.key,
+        HashFunction::Poseidon252 => {
+            Rebuilt::<Poseidon252MerkleChannel>::new(key, architecture)?.key
+        }
+    })
+}
+
+impl<MC: MerkleChannel<H: HashBytes>> Rebuilt<MC>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     fn new(key: &Key, architecture: &Graph) -> Result<Self, ProveError> {
         let mismatch = |reason: &str| ProveError::Ranges { reason: reason.into() };
         if crate::package::architecture(architecture) != key.architecture {
@@ -97,7 +116,7 @@ impl Rebuilt {
         };
         let [lowest, .., highest] = &ends;
         let [lowest, highest] = [package(lowest).program()?, package(highest).program()?];
-        let program_root = Fixed::<Blake2sMerkleChannel>::program(&lowest, &Commitments::new(key));
+        let program_root = Fixed::<MC>::program(&lowest, &Commitments::new(key));
         if program_root.root() != key.program_root {
             return Err(mismatch("the architecture does not compile to the key's program"));
         }
@@ -226,29 +245,43 @@ fn ranges(
 /// The declared ranges do not keep the overflow bound.
 #[instrument(skip_all, name = "prove ranges")]
 pub fn prove_ranges(package: &Package) -> Result<RangesProof, ProveError> {
+    match package.key.preset.hash() {
+        HashFunction::Blake2s => prove_ranges_with::<Blake2sMerkleChannel>(package),
+        HashFunction::Poseidon252 => prove_ranges_with::<Poseidon252MerkleChannel>(package),
+    }
+}
+
+fn prove_ranges_with<MC: MerkleChannel<H: HashBytes>>(
+    package: &Package,
+) -> Result<RangesProof, ProveError>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     let architecture = package.graph.architecture();
-    let rebuilt = Rebuilt::new(&package.key, &architecture)?;
-    let model = Prepared::new(package.clone())?;
+    let rebuilt = Rebuilt::<MC>::new(&package.key, &architecture)?;
+    let model = Prepared::hashed(package.clone())?;
     let values = rebuilt.values(&model)?;
     let proof = rebuilt.prove(&model, values)?;
     Ok(RangesProof { architecture, proof })
 }
 
-impl Rebuilt {
+impl<MC: MerkleChannel<H: HashBytes>> Rebuilt<MC>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     fn prove(
         &self,
-        model: &Prepared,
+        model: &Prepared<MC>,
         mut values: Vec<Vec<BaseColumn>>,
     ) -> Result<Proof, ProveError> {
         let (layout, shared) = (&self.key.layout, &self.commitments);
         let fingerprint = self.key.fingerprint();
-        let channel: &mut Blake2sChannel = &mut start(&self.key, &fingerprint, None, &[]);
-        let mut scheme =
-            CommitmentSchemeProver::<SimdBackend, Blake2sMerkleChannel>::with_memory_pool(
-                shared.config,
-                &shared.twiddles,
-                &shared.pool,
-            );
+        let channel: &mut MC::C = &mut start(&self.key, &fingerprint, None, &[]);
+        let mut scheme = CommitmentSchemeProver::<SimdBackend, MC>::with_memory_pool(
+            shared.config,
+            &shared.twiddles,
+            &shared.pool,
+        );
         scheme.set_store_polynomials_coefficients();
         scheme.commit_tree(MaybeOwned::Borrowed(&self.fixed.tree), channel);
         scheme.commit_tree(MaybeOwned::Borrowed(&model.fixed_weights.tree), channel);
@@ -301,7 +334,7 @@ impl Rebuilt {
     }
 
     /// Limbs of all weights, and how often each range is used.
-    fn values(&self, model: &Prepared) -> Result<Vec<Vec<BaseColumn>>, ProveError> {
+    fn values(&self, model: &Prepared<MC>) -> Result<Vec<Vec<BaseColumn>>, ProveError> {
         let layout = &self.key.layout;
         let directory = Directory::new(&self.program, &[]);
         let uses = Uses::new(&directory);
@@ -353,8 +386,7 @@ fn limbs(
 /// Why the proof is refused.
 #[instrument(skip_all, name = "verify ranges")]
 pub fn verify_ranges(key: &Key, proof: &RangesProof) -> Result<Ranges, ProveError> {
-    let rebuilt = Rebuilt::new(key, &proof.architecture)?;
-    verify(&rebuilt.key, &proof.proof)?;
+    verify(&rebuilt_key(key, &proof.architecture)?, &proof.proof)?;
     let parameters = proof.architecture.parameters.iter();
     let stated = parameters.map(|p| (p.name.clone(), p.shape.iter().product(), p.range));
     Ok(Ranges { parameters: stated.collect() })
@@ -392,8 +424,7 @@ impl RangesProof {
         if !left.is_empty() {
             return Err(malformed().into());
         }
-        let rebuilt = Rebuilt::new(key, &architecture)?;
-        let proof = Proof::from_bytes(proof, &rebuilt.key)?;
+        let proof = Proof::from_bytes(proof, &rebuilt_key(key, &architecture)?)?;
         Ok(Self { architecture, proof })
     }
 }
@@ -449,9 +480,13 @@ mod tests {
     }
 
     fn package(hiding: HidingOption) -> Package {
+        package_for(Preset::Compact, hiding)
+    }
+
+    fn package_for(preset: Preset, hiding: HidingOption) -> Package {
         let graph = graph(vec![15, -16, 3, 0, -1, 7]);
         let options = SetupOptions {
-            preset: Preset::Compact,
+            preset,
             batch: 1,
             public: graph.outputs.iter().copied().collect(),
             hiding,
@@ -476,6 +511,17 @@ mod tests {
     }
 
     #[test]
+    fn weights_for_starknet_are_within() {
+        let package = package_for(Preset::Starknet, HidingOption::Fitting);
+        let bytes = prove_ranges(&package).expect("prove").to_bytes();
+        let proof = RangesProof::from_bytes(&bytes, &package.key).expect("bytes");
+        verify_ranges(&package.key, &proof).expect("verify");
+        let mut changed = proof;
+        changed.proof.queried[2][0][0] += M31::from(1);
+        assert!(refused(verify_ranges(&package.key, &changed)));
+    }
+
+    #[test]
     fn a_weight_outside_is_refused() {
         let package = package(HidingOption::Fitting);
         let architecture = package.graph.architecture();
@@ -492,7 +538,7 @@ mod tests {
             model.fixed_weights = Fixed::weights(&model.program, &model.commitments, randomness);
             let mut key = package.key.clone();
             key.weights_root = model.fixed_weights.root();
-            let rebuilt = Rebuilt::new(&key, &architecture).expect("statement");
+            let rebuilt: Rebuilt = Rebuilt::new(&key, &architecture).expect("statement");
             assert_eq!(rebuilt.values(&model).is_ok(), within);
             // A prover who commits to the limbs all the same, with uses of the nearest weight's.
             model.program.tables[at].weights[0][0] = weight.clamp(-16, 15);

@@ -13,14 +13,18 @@ use crate::randomness::{seed, Randomness};
 use crate::sums::{sums, TableColumns};
 use num_traits::Zero;
 use std::sync::Arc;
-use stwo::core::channel::{Blake2sChannel, Channel};
+use stwo::core::channel::{Channel, MerkleChannel};
 use stwo::core::fields::qm31::QM31;
 use stwo::core::utils::MaybeOwned;
 use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
+use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
 use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::backend::BackendForChannel;
 use stwo::prover::CommitmentSchemeProver;
 use tracing::instrument;
+use veristar_security::HashFunction;
 use veristar_verifier::challenges::Challenges;
+use veristar_verifier::hash::HashBytes;
 use veristar_verifier::rotation::statement;
 use veristar_verifier::verify::start;
 use veristar_verifier::Proof;
@@ -39,7 +43,17 @@ pub struct Rotation {
 /// The package hides nothing, or does not compile to its key.
 #[instrument(skip_all, name = "rotate")]
 pub fn rotate(package: &Package) -> Result<Rotation, ProveError> {
-    let old = Prepared::new(package.clone())?;
+    match package.key.preset.hash() {
+        HashFunction::Blake2s => rotate_with::<Blake2sMerkleChannel>(package),
+        HashFunction::Poseidon252 => rotate_with::<Poseidon252MerkleChannel>(package),
+    }
+}
+
+fn rotate_with<MC: MerkleChannel<H: HashBytes>>(package: &Package) -> Result<Rotation, ProveError>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
+    let old = Prepared::<MC>::hashed(package.clone())?;
     let mut renewed = package.clone();
     renewed.weights_seed = Some(seed()?);
     let randomness = renewed.weights_randomness();
@@ -48,12 +62,18 @@ pub fn rotate(package: &Package) -> Result<Rotation, ProveError> {
     Ok(Rotation { package: new.package, proof })
 }
 
-fn prove(old: &Prepared, new: &Prepared) -> Result<Proof, ProveError> {
+fn prove<MC: MerkleChannel<H: HashBytes>>(
+    old: &Prepared<MC>,
+    new: &Prepared<MC>,
+) -> Result<Proof, ProveError>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     let key = statement(&old.package.key, &new.package.key)?;
     let (layout, shared) = (&key.layout, &old.commitments);
     let fingerprint = key.fingerprint();
-    let channel: &mut Blake2sChannel = &mut start(&key, &fingerprint, None, &[]);
-    let mut scheme = CommitmentSchemeProver::<SimdBackend, Blake2sMerkleChannel>::with_memory_pool(
+    let channel: &mut MC::C = &mut start(&key, &fingerprint, None, &[]);
+    let mut scheme = CommitmentSchemeProver::<SimdBackend, MC>::with_memory_pool(
         shared.config,
         &shared.twiddles,
         &shared.pool,

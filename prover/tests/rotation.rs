@@ -6,7 +6,7 @@ use common::{everything, inputs, mlp, package, prepared};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use veristar_prover::rotation::rotate;
-use veristar_prover::{prove, HidingOption, Prepared};
+use veristar_prover::{prove, AnyPrepared, HidingOption, Prepared};
 use veristar_security::Preset;
 use veristar_verifier::hash::Hash;
 use veristar_verifier::rotation::{statement, verify_rotation};
@@ -28,6 +28,25 @@ fn a_rotated_model_has_another_commitment_and_the_same_weights() {
         verify(new, &proven.proof).expect("proof under the new key");
         assert!(verify(old, &proven.proof).is_err());
     }
+}
+
+#[test]
+fn a_model_for_starknet_is_rotated() {
+    let (graph, mut random) = mlp();
+    let old = package(&graph, Preset::Starknet, 1, HidingOption::Fitting);
+    let rotation = rotate(&old).expect("rotate");
+    let (old, new) = (&old.key, &rotation.package.key);
+    assert_ne!(old.weights_root, new.weights_root);
+    verify_rotation(old, new, &rotation.proof).expect("verify");
+    let mut changed = rotation.proof.clone();
+    changed.queried[2][0][0] += M31::from(1);
+    assert!(verify_rotation(old, new, &changed).is_err());
+
+    let prepared = AnyPrepared::new(rotation.package.clone()).expect("prepare");
+    let inputs = inputs(&graph, &mut random, 1);
+    let proven = prepared.prove_for(&inputs, None).expect("prove");
+    verify(new, &proven.proof).expect("proof under the new key");
+    assert!(verify(old, &proven.proof).is_err());
 }
 
 #[test]

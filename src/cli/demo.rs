@@ -206,7 +206,7 @@ impl Made {
 
         // From bytes, as someone else would.
         let key = Key::from_bytes(&key_bytes)?;
-        let (values, verify) = timed(|| Ok(verify::check(&key, &proof)?))?;
+        let ((values, _), verify) = timed(|| Ok(verify::check(&key, &proof)?))?;
         let tensor = key.layout.public.first().zip(values.first());
         let score =
             tensor.and_then(|(tensor, values)| data::real_public(tensor, values).first().copied());

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `calibrate_page` | a page about precision |
 //! | `setup`, `calibrate_report`, `run`, `prove`, `verify`, `rotate`, `verify_rotation`, `verify_ranges`, `inspect`, `demo` | one command each |
+//! | `starknet` | `veristar starknet ..`: the contract on Starknet |
 //! | `ui` | text, JSON, progress |
 //! | `files` | reading files of a kind, writing them whole or not at all |
 //! | `data` | inputs and outputs in real numbers |
+//! | `context` | what a proof is made for, if it says
 //! | `cells` | rows, columns and cells of a key or a package |
 //! | `bits` | security of a key |
 //! | `hiding` | what proofs hide, and how many may be made |
@@ -21,6 +23,7 @@ mod bits;
 mod calibrate_page;
 mod calibrate_report;
 mod cells;
+mod context;
 mod cpu;
 mod data;
 mod demo;
@@ -32,6 +35,7 @@ mod prove;
 mod rotate;
 mod run;
 mod setup;
+mod starknet;
 mod text;
 mod ui;
 mod verify;
@@ -89,6 +93,7 @@ enum Command {
     VerifyRotation(verify_rotation::Arguments),
     VerifyRanges(verify_ranges::Arguments),
     Inspect(inspect::Arguments),
+    Starknet(starknet::Arguments),
 }
 
 /// A proof that does not hold: a verdict, not a failure to reach one.
@@ -154,6 +159,7 @@ fn start() -> anyhow::Result<()> {
         Command::VerifyRotation(arguments) => verify_rotation::command(arguments, &ui),
         Command::VerifyRanges(arguments) => verify_ranges::command(arguments, &ui),
         Command::Inspect(arguments) => inspect::command(arguments, &ui),
+        Command::Starknet(arguments) => starknet::command(arguments, &ui),
     };
     ui.finish();
     let answer = answer?;

@@ -1,6 +1,6 @@
 //! `veristar prove`: a proof that the model gives this output.
 
-use super::{data, files, hiding, profile::Profile, text, ui::Ui};
+use super::{context, data, files, hiding, profile::Profile, text, ui::Ui};
 use anyhow::{bail, Context, Result};
 use clap::Args;
 use serde_json::{json, Value};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use veristar::model::{interpret, Graph, ModelError};
 use veristar::onnx::report::quantise_inputs;
 use veristar::prover::budget::{Budget, Purpose};
-use veristar::prover::{prove, Prepared};
+use veristar::prover::AnyPrepared;
 
 /// Prove that the model gives its output for an input.
 #[derive(Args)]
@@ -18,6 +18,7 @@ Examples:
   veristar prove model.vsm --input sample.json -o sample.vproof
   veristar prove model.vsm --input test.npz --row 7 -o seventh.vproof
   veristar prove model.vsm --input test.npz --batch -o all.vproof     (set up with --batch N)
+  veristar prove model.vsm --input sample.json --context-of MY_APP,0x1234,7 -o mine.vproof
 
 The input is .npz, .npy, or JSON {\"input_data\": [[...]]}. What the proof shows of it was chosen
 at set-up (--public); it hides the rest, if set up so, for as many proofs as NAME.vsm.count allows.
@@ -37,6 +38,8 @@ pub struct Arguments {
     /// Prove all rows in one proof; set-up's --batch must be their number.
     #[arg(long)]
     batch: bool,
+    #[command(flatten)]
+    context: context::Arguments,
     /// Show where the time goes, span by span.
     #[arg(long)]
     profile: bool,
@@ -83,6 +86,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
 
     ui.step("reading");
     let (package, _) = files::read_package(&arguments.package)?;
+    let context = arguments.context.read(&package.key)?;
     let budget = Budget::open(&arguments.package, &package.key)?;
     // Before the work; the place is taken after it.
     budget.check(Purpose::Prove)?;
@@ -97,13 +101,13 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     lap("read");
 
     ui.step("compiling the model and committing to it");
-    let prepared = Prepared::new(package)
+    let prepared = AnyPrepared::new(package)
         .with_context(|| format!("cannot use `{}`", arguments.package.display()))?;
     lap("prepare");
 
     ui.step("proving");
     let taken = budget.take(Purpose::Prove)?;
-    let proven = prove(&prepared, &inputs).with_context(cannot)?;
+    let proven = prepared.prove_for(&inputs, context).with_context(cannot)?;
     lap("prove");
 
     ui.step("writing");
@@ -112,7 +116,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let path = file.publish()?;
     lap("write");
 
-    let graph = &prepared.package.graph;
+    let graph = &prepared.package().graph;
     for (number, run) in proven.outputs.iter().enumerate() {
         let reals = data::real_outputs(graph, run);
         for (tensor, values) in data::output_tensors(graph).iter().zip(&reals) {
@@ -130,7 +134,10 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     }
     ui.say(format!("wrote {} ({})", path.display(), text::size(bytes.len())));
     ui.say(format!("check it with: veristar verify NAME.vk {}", path.display()));
-    let key = &prepared.package.key;
+    let key = &prepared.package().key;
+    if let Some(context) = &context {
+        ui.say(format!("it is a proof for the context {} only", context::hex(context)));
+    }
     hiding::say_left(ui, &arguments.package, key, taken.left);
 
     let phase_json: serde_json::Map<String, Value> = phases
@@ -144,6 +151,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let mut answer = json!({
         "proof": { "path": path, "bytes": bytes.len() },
         "key": files::fingerprint(key),
+        "context": context.as_ref().map(context::hex),
         "batch": batch,
         "outputs": data::outputs_json(graph, &proven.outputs),
         "times": phase_json,

@@ -38,7 +38,7 @@ pub struct Arguments {
     /// More inputs, with labels, to report accuracy on.
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
-    /// fast: quick to prove. compact: shorter proofs, slower to make.
+    /// fast: quick to prove. compact: shorter proofs, slower to make. starknet: for the contract there.
     #[arg(long, value_enum, default_value = "fast")]
     preset: PresetName,
     /// What a proof shows: a list of input, output; or none.
@@ -76,6 +76,7 @@ const MOST_PROOFS: i64 = u32::MAX as i64 - 3;
 enum PresetName {
     Fast,
     Compact,
+    Starknet,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -158,6 +159,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let preset = match arguments.preset {
         PresetName::Fast => Preset::Fast,
         PresetName::Compact => Preset::Compact,
+        PresetName::Starknet => Preset::Starknet,
     };
     let batch = arguments.batch as usize;
     let public = public_tensors(&graph, public(Visible::Input), public(Visible::Output));

@@ -3,13 +3,14 @@
 //! A file that does not begin as a proof of this version is unusable (exit 2); whatever is wrong
 //! after that, a cut included, is a refusal (exit 1).
 
-use super::{bits, data, files, hiding, text, ui::Ui, Refused};
+use super::{bits, context, data, files, hiding, text, ui::Ui, Refused};
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::{json, Value};
 use std::path::PathBuf;
 use std::time::Instant;
 use veristar::air::program::PublicTensor;
+use veristar::verifier::hash::Hash;
 use veristar::verifier::verify::{hex, verify};
 use veristar::verifier::{FormatError, Key, Proof, VerifyError};
 
@@ -43,8 +44,8 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     )?;
     let fingerprint = files::fingerprint(&key);
     let start = Instant::now();
-    let values = match check(&key, &bytes) {
-        Ok(values) => values,
+    let (values, context) = match check(&key, &bytes) {
+        Ok(holds) => holds,
         Err(VerifyError::Format(error @ FormatError::Version { .. })) => {
             return Err(error).with_context(|| format!("`{}`", arguments.proof.display()));
         }
@@ -62,6 +63,9 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     for (tensor, values) in key.layout.public.iter().zip(&values) {
         say(ui, &key, tensor, values);
     }
+    if let Some(context) = &context {
+        ui.say(format!("made for the context {}, and for no other", context::hex(context)));
+    }
     ui.say(format!("not shown: {}", hiding::not_shown(&key)));
     ui.say(format!("  ({})", hiding::promise(&key)));
     ui.say(format!("security: {} (preset {})", bits::line(&key), key.preset.name()));
@@ -77,6 +81,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         "model": key.name,
         "preset": key.preset.name(),
         "batch": key.layout.batch,
+        "context": context.as_ref().map(context::hex),
         "public": public_json(&key, &values),
         "not_shown": hiding::not_shown(&key),
         "security": bits::json(&key),
@@ -88,15 +93,20 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     Ok(answer)
 }
 
-/// The proof's public values, tensor by tensor, if it holds.
-pub fn check(key: &Key, bytes: &[u8]) -> Result<Vec<Vec<i32>>, VerifyError> {
+/// Public values, tensor by tensor, and context.
+type Holds = (Vec<Vec<i32>>, Option<Hash>);
+
+/// The proof's public values and context, if it holds.
+pub fn check(key: &Key, bytes: &[u8]) -> Result<Holds, VerifyError> {
     // First, because another key's proof has other sizes and would look damaged.
     let (got, expected) = (Proof::key_of(bytes)?, key.fingerprint());
     if got != expected {
         return Err(VerifyError::OtherKey { expected: hex(&expected), got: hex(&got) });
     }
     let proof = Proof::from_bytes(bytes, key)?;
-    Ok(verify(key, &proof)?.public.into_iter().map(|(_, values)| values).collect())
+    let verified = verify(key, &proof)?;
+    let values = verified.public.into_iter().map(|(_, values)| values).collect();
+    Ok((values, verified.context))
 }
 
 fn role(tensor: &PublicTensor) -> &'static str {

@@ -108,6 +108,11 @@ pub fn context(felts: &[FieldElement]) -> Hash {
     Hash(poseidon_hash_many(felts).to_bytes_be())
 }
 
+/// Poseidon hash of some felts.
+pub fn hash_of(felts: &[FieldElement]) -> FieldElement {
+    poseidon_hash_many(felts)
+}
+
 /// A Cairo short string as a felt; the empty one if it is too long.
 pub fn short_string(text: &str) -> FieldElement {
     match text.len() < 32 {
