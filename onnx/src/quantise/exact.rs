@@ -14,6 +14,8 @@ use crate::{
     requantise::Requantise,
 };
 
+/// Thresholds stay below this.
+const FURTHEST: i64 = 1 << 29;
 /// Longest table of a sign.
 const SIGNS: i64 = 1 << 10;
 
@@ -142,15 +144,14 @@ impl Emitter<'_> {
         let near = self.write(&format!("{name}.near"), op, vec![sum], shape.clone(), 0, range);
         let threshold = match stairs {
             [one] => {
-                let far = 1i64 << 29;
                 let thresholds: Vec<i64> =
-                    one.thresholds().iter().map(|t| *t.clamp(&-far, &far)).collect();
+                    one.thresholds().iter().map(|t| *t.clamp(&-FURTHEST, &FURTHEST)).collect();
                 let table = self.integers("thresholds", least, thresholds);
                 let (op, range) = (self.plain(table), self.results(table));
                 let name = format!("{name}.threshold");
                 self.write(&name, op, vec![near], shape.clone(), 0, range)
             }
-            _ => self.on_lines(&name, of, near, stairs, layout)?,
+            _ => self.on_lines(id, of, near, stairs, layout)?,
         };
         let (reach, ends) = (self.graph.tensors[sums].range, self.graph.tensors[threshold].range);
         let (table, drop) = self.sign(reach.lo - ends.hi, reach.hi - ends.lo);
@@ -168,16 +169,28 @@ impl Emitter<'_> {
     /// channel, whose weights are the lines' coefficients.
     fn on_lines(
         &mut self,
-        name: &str,
+        id: NodeId,
         of: &Requantise,
         near: TensorId,
         stairs: &[Staircase<'_>],
         layout: &Layout,
     ) -> Result<TensorId, OnnxError> {
         let lines: Vec<Line> = stairs.iter().map(|one| one.line().0).collect();
-        let shape = self.graph.tensors[near].shape.clone();
+        let (name, shape) =
+            (self.net.nodes[id].name.clone(), self.graph.tensors[near].shape.clone());
         let (least, most) = (i64::from(of.lo), i64::from(of.hi) - 1);
         let zero = i64::from(of.zero);
+        let ends = lines.iter().flat_map(|l| [l.at(least, zero), l.at(most, zero)]);
+        let range = ends.fold(Range { lo: i64::MAX, hi: i64::MIN }, |range, t| Range {
+            lo: range.lo.min(t),
+            hi: range.hi.max(t),
+        });
+        let fits = |v: i64| v.abs() < FURTHEST;
+        let whole = |l: &Line| fits(l.whole) && fits(l.start) && fits(l.slope) && fits(l.offset);
+        if !fits(range.lo) || !fits(range.hi) || !lines.iter().all(whole) {
+            return Err(self.too_coarse(id));
+        }
+        let thresholds = range;
         let steps: Vec<Step> = lines
             .iter()
             .map(|l| Step { factor: l.slope, offset: l.offset, shift: FRACTION })
@@ -220,11 +233,7 @@ impl Emitter<'_> {
         let weight = self.parameter(&format!("{name}.lines"), vec![channels, count, 1, 1], weights);
         let starts = lines.iter().map(|l| l.start as i32).collect();
         let bias = Some(self.parameter(&format!("{name}.starts"), vec![channels], starts));
-        let ends = lines.iter().flat_map(|l| [l.at(least, zero), l.at(most, zero)]);
-        let range = ends.fold(Range { lo: i64::MAX, hi: i64::MIN }, |range, t| Range {
-            lo: range.lo.min(t),
-            hi: range.hi.max(t),
-        });
+        let range = thresholds;
         let op = ModelOp::Conv2d(Conv2d {
             weight,
             bias,

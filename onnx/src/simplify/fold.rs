@@ -102,9 +102,8 @@ fn before_view(net: &mut Net, id: NodeId, readers: &[Vec<NodeId>]) -> bool {
     if !sole_reader(net, v, readers) || view.shape != node.shape {
         return false;
     }
-    let Op::View(kind @ (View::Reshape | View::Transpose(_))) = view.op.clone() else {
-        return false;
-    };
+    let Op::View(kind @ (View::Reshape | View::Transpose(_))) = &view.op else { return false };
+    let kind = kind.clone();
     let x = view.inputs[0];
     if net.nodes[x].dtype != view.dtype
         || net.inputs.contains(&x)
@@ -152,7 +151,8 @@ fn unview(c: &Constants, kind: &View, outer: &[usize], inner: &[usize]) -> Const
 
 /// An affine map after a linear layer, an affine map, or a sum.
 fn into_previous(net: &mut Net, id: NodeId, readers: &[Vec<NodeId>]) -> bool {
-    let Op::Affine { mul, add } = net.nodes[id].op.clone() else { return false };
+    let Op::Affine { mul, add } = &net.nodes[id].op else { return false };
+    let (mul, add) = (mul.clone(), add.clone());
     let x = net.nodes[id].inputs[0];
     let finite = add.values.iter().all(|v| v.is_finite());
     if !finite || !sole_reader(net, x, readers) || net.nodes[x].shape != net.nodes[id].shape {
@@ -217,7 +217,8 @@ fn scale_rows(weight: &mut [f32], bias: &mut [f32], mul: &[f32], add: &[f32]) {
 
 /// An affine map before a linear layer.
 fn into_next(net: &mut Net, id: NodeId, readers: &[Vec<NodeId>]) -> bool {
-    let Op::Affine { mul, add } = net.nodes[id].op.clone() else { return false };
+    let Op::Affine { mul, add } = &net.nodes[id].op else { return false };
+    let (mul, add) = (mul.clone(), add.clone());
     if !sole_reader(net, id, readers) || add.values.iter().any(|v| !v.is_finite()) {
         return false;
     }

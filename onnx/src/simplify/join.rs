@@ -29,11 +29,11 @@ use crate::{
 pub fn joins(net: &mut Net, origins: &Origins) -> Result<(), OnnxError> {
     let roots = roots(net);
     for (id, root) in roots.into_iter().enumerate() {
-        let node = net.nodes[id].clone();
-        let Op::Pointwise(op, operands) = &node.op else { continue };
-        if root != id {
+        if root != id || !matches!(net.nodes[id].op, Op::Pointwise(..)) {
             continue;
         }
+        let node = net.nodes[id].clone();
+        let Op::Pointwise(op, operands) = &node.op else { continue };
         let refuse = |reason: &str| {
             let (name, operator) = origins.find(&node.name, &node.operator);
             OnnxError::Unsupported { node: name, operator, reason: reason.into() }
@@ -269,6 +269,9 @@ fn set(net: &mut Net, id: NodeId, kind: Binary, a: NodeId, b: NodeId) {
 /// `where(x < 0, slope_c * x, x)` with a slope per channel is `slope_c * min(x, 0) + max(x, 0)`.
 pub fn per_channel_slopes(net: &mut Net) {
     for id in 0..net.nodes.len() {
+        if !matches!(net.nodes[id].op, Op::Pointwise(..)) {
+            continue;
+        }
         let node = net.nodes[id].clone();
         if let Some((x, positive, negative)) = slopes(net, &node) {
             let part = |net: &mut Net, f: Function, mul: Option<Constants>, suffix: &str| {

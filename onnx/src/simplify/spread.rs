@@ -36,7 +36,8 @@ pub fn log_sums(net: &mut Net) {
         while matches!(net.nodes[at].op, Op::View(View::Reshape)) {
             at = net.nodes[at].inputs[0];
         }
-        let Op::Reduce(sum) = net.nodes[at].op.clone() else { continue };
+        let Op::Reduce(sum) = &net.nodes[at].op else { continue };
+        let sum = sum.clone();
         let e = net.nodes[at].inputs[0];
         let exponential = matches!(&net.nodes[e].op, Op::Function(f) if f.is_exponential());
         let x = net.nodes[e].inputs.first().copied().unwrap_or(e);
