@@ -35,7 +35,7 @@ pub const ABSOLUTE: f64 = 0.001;
 
 /// Rows of a trace that are checked one by one: larger ones take a minute and more. Their chips are
 /// those of the smaller cases of the same operators; a proof checks all rows of any size.
-pub const MOST_ROWS: usize = 1 << 18;
+pub const MOST_ROWS: usize = 1 << 16;
 
 /// What a passing case did.
 #[derive(Clone, Debug, Default)]
