@@ -45,10 +45,13 @@ use std::{
 
 use cases::Case;
 use manifest::{Line, Manifest};
-use pipeline::{Failed, Passed};
+use pipeline::{Failed, Passed, MOST_ROWS};
 
 /// Cases that are proven by default.
 const SAMPLE: usize = 24;
+
+/// Cases that take longer are named as soon as they are done.
+const SLOW: Duration = Duration::from_secs(10);
 
 /// A case's result and how long it took.
 type Outcome = (Result<Passed, Failed>, Duration);
@@ -157,6 +160,9 @@ fn run_all(cases: &[&Case], proven: bool) -> Vec<Outcome> {
         while let Some(i) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
             let start = Instant::now();
             let result = guarded(cases[*i], proven);
+            if start.elapsed() > SLOW {
+                println!("slow: {} {:.0} s", cases[*i].name, start.elapsed().as_secs_f64());
+            }
             done.push((*i, (result, start.elapsed())));
         }
         done
@@ -250,6 +256,11 @@ fn report(cases: &[Case], outcomes: &[Outcome], found: &Manifest) {
     slow.sort_unstable_by(|a, b| b.cmp(a));
     for (time, case) in slow.iter().take(3) {
         println!("slowest: {case} {:.1} s", time.as_secs_f64());
+    }
+    for (case, (result, _)) in cases.iter().zip(outcomes) {
+        if let Some(rows) = result.as_ref().ok().map(|p| p.rows).filter(|r| *r > MOST_ROWS) {
+            println!("totals only, too large to check row by row: {} ({rows} rows)", case.name);
+        }
     }
     let passed =
         || cases.iter().zip(outcomes).filter_map(|(c, (r, _))| Some((c, r.as_ref().ok()?)));

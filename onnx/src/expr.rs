@@ -9,7 +9,7 @@ use tract_onnx::tract_core::{
     internal::*,
     ops::{
         binary::{BinMiniOp, TypedBinOp},
-        cast::cast,
+        cast::{cast, Cast},
         element_wise::ElementWiseOp,
         logic::{self, Iff},
         math::{self, Add, Max, Min, Mul},
@@ -191,6 +191,31 @@ impl Function {
         self.is_only::<math::Ln>()
     }
 
+    /// Whether a tangent in it has a pole between the arguments `lo` and `hi`. Decided by samples.
+    pub fn meets_pole(&self, lo: f32, hi: f32) -> bool {
+        let xs: Vec<f32> = (0..=256).map(|k| lo + (hi - lo) * k as f32 / 256.0).collect();
+        let mut inner = Vec::new();
+        tangents(&self.root, &mut inner);
+        inner.into_iter().any(|root| {
+            let Ok(values) = (Self { root, arg: self.arg }).eval(&xs) else { return false };
+            // Poles are at odd multiples of pi / 2.
+            let branch = |v: &f32| (f64::from(*v) / std::f64::consts::PI + 0.5).floor();
+            values.iter().map(branch).any(|b| Some(b) != values.first().map(branch))
+        })
+    }
+
+    /// Whether a value cast to an integer type lies outside of it, for arguments between `lo` and `hi`:
+    /// ONNX leaves open what comes of it. Decided by samples.
+    pub fn leaves_type(&self, lo: f32, hi: f32) -> bool {
+        let xs: Vec<f32> = (0..=256).map(|k| lo + (hi - lo) * k as f32 / 256.0).collect();
+        let mut inner = Vec::new();
+        casts(&self.root, &mut inner);
+        inner.into_iter().any(|(root, (least, most))| {
+            let values = (Self { root, arg: self.arg }).eval(&xs).unwrap_or_default();
+            values.iter().any(|v| f64::from(*v) <= least - 1.0 || f64::from(*v) >= most + 1.0)
+        })
+    }
+
     fn is_only<O: ElementWiseMiniOp>(&self) -> bool {
         matches!(&*self.root, Expr::Apply(op, args)
             if matches!(args.as_slice(), [a] if matches!(**a, Expr::Arg))
@@ -211,6 +236,33 @@ impl Function {
                 _ => full,
             }
         }
+    }
+}
+
+/// The arguments of all tangents.
+fn tangents(expr: &Arc<Expr>, found: &mut Vec<Arc<Expr>>) {
+    if let Expr::Apply(op, args) = &**expr {
+        if op.downcast_ref::<ElementWiseOp>().is_some_and(|op| op.0.is::<math::Tan>()) {
+            found.extend(args.first().cloned());
+        }
+        args.iter().for_each(|arg| tangents(arg, found));
+    }
+}
+
+/// What is cast to integers, and their type's bounds.
+fn casts(expr: &Arc<Expr>, found: &mut Vec<(Arc<Expr>, (f64, f64))>) {
+    if let Expr::Apply(op, args) = &**expr {
+        let bounds = op.downcast_ref::<Cast>().and_then(|op| match op.to {
+            DatumType::I8 => Some((-128.0, 127.0)),
+            DatumType::U8 => Some((0.0, 255.0)),
+            DatumType::I16 => Some((-32768.0, 32767.0)),
+            DatumType::U16 => Some((0.0, 65535.0)),
+            DatumType::I32 => Some((f64::from(i32::MIN), f64::from(i32::MAX))),
+            DatumType::U32 => Some((0.0, f64::from(u32::MAX))),
+            _ => None,
+        });
+        found.extend(args.first().cloned().zip(bounds));
+        args.iter().for_each(|arg| casts(arg, found));
     }
 }
 

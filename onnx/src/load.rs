@@ -164,11 +164,12 @@ impl FloatModel {
                     reason: "mode CRD".into(),
                 });
             }
-            if !onnx.op_register.0.contains_key(&node.op_type) {
+            let compress = node.op_type == "Compress";
+            if compress || !onnx.op_register.0.contains_key(&node.op_type) {
                 return Err(OnnxError::Unsupported {
                     node: node_name(node),
                     operator: node.op_type.clone(),
-                    reason: String::new(),
+                    reason: expand::refused(&node.op_type).into(),
                 });
             }
         }

@@ -506,6 +506,10 @@ impl Rewrite {
         let base = linear.node.output.first().cloned().unwrap_or_default();
         let w = match self.constants.contains_key(linear.w) {
             true => self.integers(linear, linear.w, &linear.w_zero, "weight")?,
+            false if linear.w_zero.len() > 1 => {
+                let reason = "its weight is not constant, and has several zero points";
+                return Err(refuse(linear.node, reason));
+            }
             false => self.centred(linear.w, one(&linear.w_zero), &format!("{base}.weight")),
         };
         let mut inputs = vec![x, w];

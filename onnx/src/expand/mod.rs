@@ -8,7 +8,8 @@
 //! | `BitShift` | a product with a power of two, rounded down |
 //! | `CausalConvWithState` | a depthwise convolution after the state, and the end of what it reads |
 //! | `LSTM` without first states | with zeros: tract has them for one sequence only |
-//! | `LpPool` | `(n mean abs(x)^p)^(1/p)` over windows of `n` |
+//! | `LpPool` with `p` of 1 or 2 | `(n mean abs(x)^p)^(1/p)` over windows of `n`; higher roots lose small values |
+//! | `Compress` with a constant condition | a gather at the positions that it keeps |
 //! | `Attention` with a soft cap, windows, padding keys, scores as an output, a causal mask with past keys | `attention` |
 //! | `Pad` with its value as a list of one | with a scalar |
 
@@ -25,7 +26,8 @@ use tract_onnx::pb::{
 /// Rewrites every such node, also inside other nodes' graphs.
 pub fn expand(graph: &mut GraphProto) {
     let (truth, widths, shapes) = (truth_values(graph), widths(graph), shapes(graph));
-    let mut writer = Writer { truth, widths, shapes, ..Writer::default() };
+    let choices = choices(graph);
+    let mut writer = Writer { truth, widths, shapes, choices, ..Writer::default() };
     for mut node in std::mem::take(&mut graph.node) {
         for inner in node.attribute.iter_mut().filter_map(|a| a.g.as_mut()) {
             expand(inner);
@@ -55,6 +57,31 @@ struct Writer {
     widths: HashMap<String, f32>,
     /// Shapes of the model's inputs and constants.
     shapes: HashMap<String, Vec<i64>>,
+    /// Constants of truth values.
+    choices: HashMap<String, Vec<bool>>,
+}
+
+/// The power of an `LpPool`.
+fn power(node: &NodeProto) -> i64 {
+    node.attribute.iter().find(|a| a.name == "p").map_or(2, |a| a.i)
+}
+
+/// Why an operator that only some forms of are written as others was left, if more can be said.
+pub fn refused(operator: &str) -> &'static str {
+    match operator {
+        "LpPool" => "with p beyond 2: its root would lose small values",
+        "Compress" => "its condition is not constant",
+        _ => "",
+    }
+}
+
+fn choices(graph: &GraphProto) -> HashMap<String, Vec<bool>> {
+    let truth = graph.initializer.iter().filter(|t| t.data_type == DataType::Bool as i32);
+    let values = |t: &TensorProto| match t.raw_data.is_empty() {
+        true => t.int32_data.iter().map(|v| *v != 0).collect(),
+        false => t.raw_data.iter().map(|v| *v != 0).collect(),
+    };
+    truth.map(|t| (t.name.clone(), values(t))).collect()
 }
 
 fn shapes(graph: &GraphProto) -> HashMap<String, Vec<i64>> {
@@ -138,7 +165,10 @@ impl Writer {
                 self.swish(a, float(node, "alpha", 1.0), gate.clone());
                 self.node_as("Mul", &[&gate, b], y.clone());
             }
-            ("LpPool", [x]) if own => self.lp_pool(node, x, y),
+            ("LpPool", [x]) if own && power(node) <= 2 => self.lp_pool(node, x, y),
+            ("Compress", [x, condition]) if own && self.choices.contains_key(condition) => {
+                self.compress(node, x, condition, y);
+            }
             ("BitShift", [a, b]) if own && self.widths.contains_key(a) => self.shift(node, a, b, y),
             ("Pad", [_, _, value, ..]) if own && !value.is_empty() => {
                 let shape = self.integers(&[]);
@@ -282,8 +312,24 @@ impl Writer {
         self.node_as("CastLike", &[&shifted, a], y.to_string());
     }
 
+    fn compress(&mut self, node: &NodeProto, x: &str, condition: &str, y: &str) {
+        let chosen = self.choices.get(condition).cloned().unwrap_or_default();
+        let positions: Vec<i64> = (0..).zip(chosen).filter(|(_, c)| *c).map(|(k, _)| k).collect();
+        let positions = self.integers(&positions);
+        let axis = node.attribute.iter().find(|a| a.name == "axis").map(|a| a.i);
+        let x = match axis {
+            Some(_) => x.to_string(),
+            None => {
+                let flat = self.integers(&[-1]);
+                self.node("Reshape", &[x, &flat])
+            }
+        };
+        self.node_as("Gather", &[&x, &positions], y.to_string());
+        self.integer("axis", axis.unwrap_or(0));
+    }
+
     fn lp_pool(&mut self, node: &NodeProto, x: &str, y: &str) {
-        let p = node.attribute.iter().find(|a| a.name == "p").map_or(2, |a| a.i) as f32;
+        let p = power(node) as f32;
         let kernel = node.attribute.iter().find(|a| a.name == "kernel_shape");
         let count = kernel.map_or(1, |a| a.ints.iter().product()) as f32;
         let absolute = self.node("Abs", &[x]);

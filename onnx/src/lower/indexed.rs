@@ -189,8 +189,10 @@ impl Lowering<'_> {
         x
     }
 
-    /// `[G, M, K]` times `[G, N, K]`.
+    /// Hits `[G, M, K]` times `[G, N, K]`. The hits keep a grid of step 1: on a finer one, wide operands
+    /// would have to give up bits for the sums' bound.
     fn rows_product(&mut self, id: usize, a: NodeId, b: NodeId) -> NodeId {
+        let a = self.integers(a, bool::datum_type());
         let shape = vec![
             self.net.nodes[a].shape[0],
             self.net.nodes[a].shape[1],

@@ -33,10 +33,11 @@ mod view;
 use veristar_model::{bounds, Graph};
 
 use crate::{
-    calibrate::{calibrate, cross_check},
+    calibrate::{calibrate, cross_check, Seen},
     dataset::Dataset,
     error::OnnxError,
     load::FloatModel,
+    net::{Net, Op},
     report::{evaluate, Report},
 };
 
@@ -98,11 +99,13 @@ pub fn quantise(
         cross_check(model, data)?;
         calibrate(model, data)?
     };
+    refuse_undefined(model.net(), &seen)?;
     let exact: Vec<bool> = (0..model.inputs().len())
         .map(|k| data.rows.iter().all(|r| r[k].iter().all(|v| v.fract() == 0.0)))
         .collect();
     let _span = tracing::info_span!("quantise").entered();
     let mut graph = emit::emit(model.net(), &seen, &exact, options)?;
+    refuse_rounded(model, &graph)?;
     graph.name = model.name().to_string();
     if options.any_weights {
         bounds::propagate_declared(&mut graph)?;
@@ -116,6 +119,45 @@ pub fn quantise(
         return Err(OnnxError::Run { reason: refused.first.clone() });
     }
     Ok(Quantised { graph, report })
+}
+
+/// Functions that no table follows: next to a pole, one step of the argument changes the result by more
+/// than any tolerance; beyond an integer type, what a cast gives is not defined, and nothing wraps here.
+fn refuse_undefined(net: &Net, seen: &[Seen]) -> Result<(), OnnxError> {
+    for node in &net.nodes {
+        let (Op::Function(f), [x]) = (&node.op, node.inputs.as_slice()) else { continue };
+        let Seen { lo, hi, masked } = seen[*x];
+        if masked || lo > hi {
+            continue;
+        }
+        let reason = match (f.meets_pole(lo, hi), f.leaves_type(lo, hi)) {
+            (true, _) => "a pole of the tangent lies between calibrated arguments",
+            (_, true) => "a calibrated value lies outside of the integer type it is cast to",
+            _ => continue,
+        };
+        return Err(OnnxError::Unsupported {
+            node: node.name.clone(),
+            operator: node.operator.clone(),
+            reason: reason.into(),
+        });
+    }
+    Ok(())
+}
+
+/// Outputs of integers are exact, or refused: a coarser grid would be some other integers.
+fn refuse_rounded(model: &FloatModel, graph: &Graph) -> Result<(), OnnxError> {
+    for (spec, id) in model.outputs().iter().zip(&graph.outputs) {
+        let floats = spec.dtype.starts_with('F') || spec.dtype.starts_with("BF");
+        if !floats && graph.tensors[*id].scale > 1.0 {
+            let node = graph.nodes.iter().find(|node| node.output == *id);
+            return Err(OnnxError::Unsupported {
+                node: node.map_or_else(|| spec.name.clone(), |node| node.name.clone()),
+                operator: format!("with the output `{}`", spec.name),
+                reason: "its integers have more bits than are kept exact".into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn check_options(options: &QuantiseOptions) -> Result<(), OnnxError> {
