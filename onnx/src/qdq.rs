@@ -318,6 +318,9 @@ impl Rewrite {
             return Ok(());
         }
         let (bits, range) = self.kind(&node, &grid)?;
+        if bits == 16 {
+            return Err(refuse(&node, "of floats to 16 bits: they have 12"));
+        }
         let (x, y, zero) = (x.clone(), y.clone(), one(&grid.zero));
         self.push_requantise(x, y, grid.scale, true, 0, zero, bits, range);
         Ok(())

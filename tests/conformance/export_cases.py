@@ -174,6 +174,20 @@ def operators(graph):
                 yield from operators(attribute.g)
 
 
+def trains(graph, inputs):
+    """Whether a node normalises by the batch or drops values at random, as in training."""
+    given = {i.name: v for i, v in zip(graph.input, inputs)}
+    for node in graph.node:
+        if any(a.name == "training_mode" and a.i == 1 for a in node.attribute):
+            return True
+        if node.op_type == "Dropout" and len(node.input) > 2:
+            ratio, training = (given.get(name) for name in node.input[1:3])
+            ratio = 0.5 if ratio is None else float(plain(ratio))
+            if training is not None and bool(plain(training)) and ratio != 0:
+                return True
+    return False
+
+
 def plain(value):
     """The array, if .npy can hold it in a type other readers know."""
     if isinstance(value, onnx.TensorProto):
@@ -298,6 +312,8 @@ def main():
             head = {"name": name, "group": group}
             folder = root / group / name
             try:
+                if trains(model.graph, inputs):
+                    raise Skip("training")
                 outside = sorted({OUTSIDE[operator] for operator in used & OUTSIDE.keys()})
                 if outside:
                     raise Skip(", ".join(outside))

@@ -10,6 +10,8 @@
 //! | `LSTM` without first states | with zeros: tract has them for one sequence only |
 //! | `LpPool` with `p` of 1 or 2 | `(n mean abs(x)^p)^(1/p)` over windows of `n`; higher roots lose small values |
 //! | `Compress` with a constant condition | a gather at the positions that it keeps |
+//! | `CumProd` | slices and products |
+//! | `CenterCropPad` to a constant shape | a slice and a border |
 //! | `Attention` with a soft cap, windows, padding keys, scores as an output, a causal mask with past keys | `attention` |
 //! | `Pad` with its value as a list of one | with a scalar |
 
@@ -26,8 +28,8 @@ use tract_onnx::pb::{
 /// Rewrites every such node, also inside other nodes' graphs.
 pub fn expand(graph: &mut GraphProto) {
     let (truth, widths, shapes) = (truth_values(graph), widths(graph), shapes(graph));
-    let choices = choices(graph);
-    let mut writer = Writer { truth, widths, shapes, choices, ..Writer::default() };
+    let (choices, lists) = (choices(graph), lists(graph));
+    let mut writer = Writer { truth, widths, shapes, choices, lists, ..Writer::default() };
     for mut node in std::mem::take(&mut graph.node) {
         for inner in node.attribute.iter_mut().filter_map(|a| a.g.as_mut()) {
             expand(inner);
@@ -59,6 +61,8 @@ struct Writer {
     shapes: HashMap<String, Vec<i64>>,
     /// Constants of truth values.
     choices: HashMap<String, Vec<bool>>,
+    /// Short constants of integers.
+    lists: HashMap<String, Vec<i64>>,
 }
 
 /// The power of an `LpPool`.
@@ -71,8 +75,32 @@ pub fn refused(operator: &str) -> &'static str {
     match operator {
         "LpPool" => "with p beyond 2: its root would lose small values",
         "Compress" => "its condition is not constant",
+        "CumProd" => "along an axis that is not known, or longer than 64",
+        "CenterCropPad" => "with shapes that are not known",
         _ => "",
     }
+}
+
+/// Longest list of integers that says something about a shape.
+const LONGEST_LIST: usize = 64;
+
+fn lists(graph: &GraphProto) -> HashMap<String, Vec<i64>> {
+    let values = |t: &TensorProto| -> Option<Vec<i64>> {
+        let (raw, kind) = (&t.raw_data, DataType::try_from(t.data_type).ok()?);
+        let values: Vec<i64> = match kind {
+            DataType::Int64 if raw.is_empty() => t.int64_data.clone(),
+            DataType::Int32 if raw.is_empty() => t.int32_data.iter().map(|v| (*v).into()).collect(),
+            DataType::Int64 => {
+                raw.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b)).collect()
+            }
+            DataType::Int32 => {
+                raw.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b).into()).collect()
+            }
+            _ => return None,
+        };
+        (values.len() <= LONGEST_LIST).then_some(values)
+    };
+    graph.initializer.iter().filter_map(|t| Some((t.name.clone(), values(t)?))).collect()
 }
 
 fn choices(graph: &GraphProto) -> HashMap<String, Vec<bool>> {
@@ -168,6 +196,10 @@ impl Writer {
             ("LpPool", [x]) if own && power(node) <= 2 => self.lp_pool(node, x, y),
             ("Compress", [x, condition]) if own && self.choices.contains_key(condition) => {
                 self.compress(node, x, condition, y);
+            }
+            ("CumProd", [x, axis]) if own => return self.products(node, x, axis, y).is_some(),
+            ("CenterCropPad", [x, shape]) if own => {
+                return self.centre(node, x, shape, y).is_some();
             }
             ("BitShift", [a, b]) if own && self.widths.contains_key(a) => self.shift(node, a, b, y),
             ("Pad", [_, _, value, ..]) if own && !value.is_empty() => {
@@ -310,6 +342,81 @@ impl Writer {
             shifted = self.node("Where", &[&within, &shifted, &sign]);
         }
         self.node_as("CastLike", &[&shifted, a], y.to_string());
+    }
+
+    /// Nothing if the extent or the axis is not known.
+    fn products(&mut self, node: &NodeProto, x: &str, axis: &str, y: &str) -> Option<()> {
+        let rank = self.shapes.get(x)?.len() as i64;
+        let axis = *self.lists.get(axis)?.first()?;
+        let axis = if axis < 0 { axis + rank } else { axis };
+        let extent = *self.shapes.get(x)?.get(usize::try_from(axis).ok()?)?;
+        if !(1..=LONGEST_LIST as i64).contains(&extent) {
+            return None;
+        }
+        let flag = |name: &str| node.attribute.iter().any(|a| a.name == name && a.i == 1);
+        let (exclusive, reverse) = (flag("exclusive"), flag("reverse"));
+        let along = self.integers(&[axis]);
+        let mut parts = Vec::new();
+        for k in 0..extent {
+            let [start, end] = [k, k + 1].map(|at| self.integers(&[at]));
+            parts.push(self.node("Slice", &[x, &start, &end, &along]));
+        }
+        if reverse {
+            parts.reverse();
+        }
+        if exclusive {
+            // Ones of the right type and shape.
+            let first = parts[0].clone();
+            let same = self.node("Equal", &[&first, &first]);
+            parts.insert(0, self.node("CastLike", &[&same, x]));
+            parts.pop();
+        }
+        let mut products: Vec<String> = Vec::new();
+        for part in &parts {
+            let next = match products.last() {
+                Some(before) => {
+                    let before = before.clone();
+                    self.node("Mul", &[&before, part])
+                }
+                None => part.clone(),
+            };
+            products.push(next);
+        }
+        if reverse {
+            products.reverse();
+        }
+        let operands: Vec<&str> = products.iter().map(String::as_str).collect();
+        self.node_as("Concat", &operands, y.to_string());
+        self.integer("axis", axis);
+        Some(())
+    }
+
+    /// Nothing if a shape is not known.
+    fn centre(&mut self, node: &NodeProto, x: &str, shape: &str, y: &str) -> Option<()> {
+        let (have, want) = (self.shapes.get(x)?.clone(), self.lists.get(shape)?.clone());
+        let rank = have.len() as i64;
+        let axes = match node.attribute.iter().find(|a| a.name == "axes") {
+            Some(axes) => axes.ints.iter().map(|a| if *a < 0 { a + rank } else { *a }).collect(),
+            None => (0..rank).collect::<Vec<i64>>(),
+        };
+        if axes.len() != want.len() {
+            return None;
+        }
+        let (mut starts, mut ends) = (vec![0; have.len()], have.clone());
+        let (mut before, mut after) = (vec![0; have.len()], vec![0; have.len()]);
+        for (axis, want) in axes.iter().zip(want) {
+            let axis = usize::try_from(*axis).ok()?;
+            let extent = *have.get(axis)?;
+            let (cut, missing) = ((extent - want).max(0), (want - extent).max(0));
+            (starts[axis], ends[axis]) = (cut / 2, cut / 2 + want.min(extent));
+            (before[axis], after[axis]) = (missing / 2, missing - missing / 2);
+        }
+        let all = self.integers(&(0..rank).collect::<Vec<i64>>());
+        let [starts, ends] = [starts, ends].map(|list| self.integers(&list));
+        let cut = self.node("Slice", &[x, &starts, &ends, &all]);
+        let pads = self.integers(&[before, after].concat());
+        self.node_as("Pad", &[&cut, &pads], y.to_string());
+        Some(())
     }
 
     fn compress(&mut self, node: &NodeProto, x: &str, condition: &str, y: &str) {
