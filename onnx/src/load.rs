@@ -173,6 +173,7 @@ impl FloatModel {
                 });
             }
         }
+        has_outputs(graph)?;
         let origins =
             Origins(graph.node.iter().map(|n| (node_name(n), n.op_type.clone())).collect());
         let name = name.filter(|n| !n.is_empty()).unwrap_or_else(|| graph.name.clone());
@@ -572,6 +573,20 @@ fn spread_slopes(graph: &mut GraphProto) {
         for input in graph.input.iter_mut().filter(|i| i.name == slope) {
             input.r#type = None;
         }
+    }
+}
+
+/// tract looks outputs up without asking whether they are there.
+fn has_outputs(graph: &GraphProto) -> Result<(), OnnxError> {
+    let computed = graph.node.iter().flat_map(|n| &n.output);
+    let given = graph.input.iter().map(|i| &i.name);
+    let all: std::collections::HashSet<&String> =
+        computed.chain(given).chain(graph.initializer.iter().map(|t| &t.name)).collect();
+    match graph.output.iter().find(|output| !all.contains(&output.name)) {
+        Some(output) => {
+            Err(OnnxError::Invalid { reason: format!("nothing produces `{}`", output.name) })
+        }
+        None => Ok(()),
     }
 }
 
