@@ -30,6 +30,14 @@ pub struct Attribution {
     pub layers: Vec<LayerCost>,
 }
 
+impl Attribution {
+    /// The layer with the largest cost, if there is any error.
+    pub fn worst(&self) -> Option<&LayerCost> {
+        let largest = |a: &&LayerCost, b: &&LayerCost| a.cost.total_cmp(&b.cost);
+        self.layers.iter().max_by(largest).filter(|layer| layer.cost > 0.0)
+    }
+}
+
 /// What one layer costs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LayerCost {
@@ -68,6 +76,29 @@ impl Default for AttributionOptions {
 struct Sample {
     float: Vec<Vec<f32>>,
     integers: Vec<Vec<i64>>,
+    /// The inputs, and the float values on the integer graph's grids up to the cut.
+    given: Vec<Option<Vec<i64>>>,
+}
+
+impl Sample {
+    fn new(model: &FloatModel, graph: &Graph, inputs: &[Vec<f32>]) -> Result<Self, OnnxError> {
+        let float = model.trace(inputs)?;
+        let integers = interpret::run(graph, &quantise_inputs(graph, inputs))?;
+        let mut given: Vec<Option<Vec<i64>>> = vec![None; graph.tensors.len()];
+        for id in &graph.inputs {
+            given[*id] = Some(integers[*id].clone());
+        }
+        Ok(Self { float, integers, given })
+    }
+
+    /// Moves the cut behind some layers.
+    fn give(&mut self, graph: &Graph, layers: &[(NodeId, TensorId)]) {
+        for (node, tensor) in layers {
+            let t = &graph.tensors[*tensor];
+            let on_grid = |v: &f32| t.quantise(f64::from(*v)).clamp(t.range.lo, t.range.hi);
+            self.given[*tensor] = Some(self.float[*node].iter().map(on_grid).collect());
+        }
+    }
 }
 
 /// Measures what each layer costs; `progress` is told how many of how many cuts are done.
@@ -85,17 +116,11 @@ pub fn attribute(
     let mut all = layers(net, graph);
     let written = |tensor: TensorId| graph.nodes.iter().position(|n| n.output == tensor);
     all.sort_by_key(|(_, tensor)| written(*tensor));
-    let rows = options.rows.clamp(1, data.len().max(1));
-    let samples: Vec<Sample> = data.rows[..rows.min(data.len())]
+    let mut samples: Vec<Sample> = data.rows[..options.rows.max(1).min(data.len())]
         .par_iter()
-        .map(|inputs| {
-            let float = model.trace(inputs)?;
-            let integers = interpret::run(graph, &quantise_inputs(graph, inputs))?;
-            Ok(Sample { float, integers })
-        })
-        .collect::<Result<_, OnnxError>>()?;
-    let total = all.len();
-    let size = total.div_ceil(options.entries.max(1)).max(1);
+        .map(|inputs| Sample::new(model, graph, inputs))
+        .collect::<Result<_, _>>()?;
+    let size = all.len().div_ceil(options.entries.max(1)).max(1);
     let groups: Vec<&[(NodeId, TensorId)]> = all.chunks(size).collect();
     let outputs: Vec<(NodeId, TensorId)> =
         net.outputs.iter().copied().zip(graph.outputs.iter().copied()).collect();
@@ -116,14 +141,12 @@ pub fn attribute(
     let mut before = mean(&whole);
     let error = before;
     let mut costs = Vec::with_capacity(groups.len());
-    let mut done = 0;
     for (k, group) in groups.iter().enumerate() {
-        done += group.len();
         let after: Vec<f64> = samples
-            .par_iter()
+            .par_iter_mut()
             .map(|sample| {
-                let given = given(graph, &all[..done], sample);
-                let integers = interpret::resume(graph, &given)?;
+                sample.give(graph, group);
+                let integers = interpret::resume(graph, &sample.given)?;
                 Ok(error_of(&outputs, sample, &integers))
             })
             .collect::<Result<_, OnnxError>>()?;
@@ -145,18 +168,4 @@ pub fn attribute(
         progress(k + 1, groups.len());
     }
     Ok(Attribution { rows: samples.len(), error, layers: costs })
-}
-
-/// The float model's values on the integer graph's grids, for some layers and the inputs.
-fn given(graph: &Graph, layers: &[(NodeId, TensorId)], sample: &Sample) -> Vec<Option<Vec<i64>>> {
-    let mut given: Vec<Option<Vec<i64>>> = vec![None; graph.tensors.len()];
-    for id in &graph.inputs {
-        given[*id] = Some(sample.integers[*id].clone());
-    }
-    for (node, tensor) in layers {
-        let t = &graph.tensors[*tensor];
-        let on_grid = |v: &f32| t.quantise(f64::from(*v)).clamp(t.range.lo, t.range.hi);
-        given[*tensor] = Some(sample.float[*node].iter().map(on_grid).collect());
-    }
-    given
 }

@@ -6,9 +6,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tract_onnx::pb::{tensor_proto::DataType, AttributeProto, GraphProto, NodeProto, TensorProto};
+use tract_onnx::pb::{tensor_proto::DataType, GraphProto, NodeProto, TensorProto};
 
-use crate::{error::OnnxError, load::node_name};
+use crate::{
+    error::OnnxError,
+    proto::{integer, integers, node_name, unsupported},
+};
 
 /// Most nodes that loops may become.
 const MOST_NODES: usize = 1 << 16;
@@ -20,11 +23,6 @@ const MOST_NODES: usize = 1 << 16;
 pub fn unroll(graph: &mut GraphProto) -> Result<(), OnnxError> {
     while let Some(at) = graph.node.iter().position(|node| node.op_type == "Loop") {
         let node = graph.node[at].clone();
-        let refuse = |reason: &str| OnnxError::Unsupported {
-            node: node_name(&node),
-            operator: "Loop".into(),
-            reason: reason.into(),
-        };
         let unrolled = Loop::new(graph, &node).and_then(|body| {
             let size = body.body.node.len().saturating_mul(body.steps);
             if size.saturating_add(graph.node.len()) > MOST_NODES {
@@ -32,7 +30,7 @@ pub fn unroll(graph: &mut GraphProto) -> Result<(), OnnxError> {
             }
             Ok(body.written_out(&node, &mut graph.initializer))
         });
-        let nodes = unrolled.map_err(refuse)?;
+        let nodes = unrolled.map_err(|reason| unsupported(&node, reason))?;
         graph.node.splice(at..=at, nodes);
     }
     Ok(())
@@ -159,11 +157,7 @@ fn stacked(parts: &[String], result: &str, constants: &mut Vec<TensorProto>) -> 
         .map(|(part, name)| plain("Unsqueeze", vec![part.clone(), axes.clone()], name.clone()))
         .collect();
     let mut joined = plain("Concat", names, result.into());
-    joined.attribute.push(AttributeProto {
-        name: "axis".into(),
-        r#type: tract_onnx::pb::attribute_proto::AttributeType::Int as i32,
-        ..AttributeProto::default()
-    });
+    joined.attribute.push(integer("axis", 0));
     nodes.push(joined);
     nodes
 }
@@ -242,20 +236,8 @@ fn scalar(tensor: &TensorProto) -> Option<i64> {
     if tensor.dims.iter().any(|d| *d != 1) {
         return None;
     }
-    let raw = tensor.raw_data.as_ref();
-    match DataType::try_from(tensor.data_type).ok()? {
-        DataType::Int64 => match <[u8; 8]>::try_from(raw) {
-            Ok(bytes) => Some(i64::from_le_bytes(bytes)),
-            Err(_) => tensor.int64_data.first().copied(),
-        },
-        DataType::Int32 => match <[u8; 4]>::try_from(raw) {
-            Ok(bytes) => Some(i32::from_le_bytes(bytes).into()),
-            Err(_) => tensor.int32_data.first().copied().map(i64::from),
-        },
-        DataType::Bool => match raw {
-            [byte] => Some(i64::from(*byte != 0)),
-            _ => tensor.int32_data.first().map(|v| i64::from(*v != 0)),
-        },
+    match integers(tensor)?.as_slice() {
+        [value] => Some(*value),
         _ => None,
     }
 }

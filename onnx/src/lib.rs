@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`load`] | [`FloatModel`]: an ONNX file, run by tract and lowered to the float graph |
 //! | [`dataset`] | [`Dataset`]: calibration and test data from `.npz`, `.npy` and JSON |
+//! | `proto` | what the rewrites of the ONNX graph share |
 //! | `rewrite` | repairs of the ONNX graph before tract reads it |
 //! | `qdq`, `requantise`, `integral` | already quantised files: their operators, scales, and integers |
 //! | `control` | loops, written out before tract reads them |
@@ -44,6 +45,7 @@ mod lower;
 mod ml;
 mod net;
 mod precision;
+mod proto;
 mod qdq;
 pub mod quantise;
 pub mod report;

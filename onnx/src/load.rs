@@ -15,7 +15,7 @@ use ndarray::{ArrayD, IxDyn};
 use tract_onnx::{
     pb::{
         tensor_proto::DataType, tensor_shape_proto::dimension::Value as Dim, type_proto::Value,
-        GraphProto, ModelProto, NodeProto, TensorProto,
+        GraphProto, ModelProto, TensorProto,
     },
     prelude::*,
     tract_core::internal::IntoRunnable,
@@ -30,6 +30,7 @@ use crate::{
     lower::{lower, DroppedSoftmax, Origins},
     ml,
     net::{Net, MAX_ELEMENTS},
+    proto::{node_name, unsupported},
     qdq, requantise, rewrite,
     simplify::simplify,
 };
@@ -158,19 +159,11 @@ impl FloatModel {
             // tract ignores this attribute of operator set 25.
             let crd = node.attribute.iter().any(|a| a.name == "mode" && a.s == b"CRD"[..]);
             if node.op_type == "SpaceToDepth" && crd {
-                return Err(OnnxError::Unsupported {
-                    node: node_name(node),
-                    operator: node.op_type.clone(),
-                    reason: "mode CRD".into(),
-                });
+                return Err(unsupported(node, "mode CRD"));
             }
             let compress = node.op_type == "Compress";
             if compress || !onnx.op_register.0.contains_key(&node.op_type) {
-                return Err(OnnxError::Unsupported {
-                    node: node_name(node),
-                    operator: node.op_type.clone(),
-                    reason: expand::refused(&node.op_type).into(),
-                });
+                return Err(unsupported(node, expand::refused(&node.op_type)));
             }
         }
         has_outputs(graph)?;
@@ -389,15 +382,6 @@ fn names(graph: &GraphProto) -> impl Iterator<Item = &String> {
         })
     });
     nodes.chain(tensors).chain(graph.initializer.iter().map(|t| &t.name)).chain(symbols)
-}
-
-/// A node's name, or that of what it writes.
-pub(crate) fn node_name(node: &NodeProto) -> String {
-    if node.name.is_empty() {
-        node.output.first().cloned().unwrap_or_default()
-    } else {
-        node.name.clone()
-    }
 }
 
 /// Inputs given a value become initializers.

@@ -19,7 +19,11 @@ use tract_onnx::pb::{
     TensorProto,
 };
 
-use crate::{error::OnnxError, requantise::OPERATOR};
+use crate::{
+    error::OnnxError,
+    proto::{integer, unsupported},
+    requantise::OPERATOR,
+};
 
 /// Integers beyond this have no exact 32-bit float.
 const EXACT: f64 = (1u32 << 24) as f64;
@@ -134,15 +138,6 @@ fn drop_unread(graph: &mut GraphProto) {
     }
 }
 
-fn refuse(node: &NodeProto, reason: impl Into<String>) -> OnnxError {
-    let name = if node.name.is_empty() {
-        node.output.first().cloned().unwrap_or_default()
-    } else {
-        node.name.clone()
-    };
-    OnnxError::Unsupported { node: name, operator: node.op_type.clone(), reason: reason.into() }
-}
-
 impl Rewrite {
     fn survey(&mut self, graph: &GraphProto) {
         for tensor in &graph.initializer {
@@ -193,75 +188,64 @@ impl Rewrite {
 
     fn qlinear_conv(&mut self, node: &NodeProto) -> Result<(), OnnxError> {
         let [x, xs, xz, w, ws, wz, ys, yz, rest @ ..] = node.input.as_slice() else {
-            return Err(refuse(node, "with missing inputs"));
+            return Err(unsupported(node, "with missing inputs"));
         };
-        let (x_grid, w_grid) = (self.grid(node, xs, xz)?, self.grid(node, ws, wz)?);
-        let y_grid = self.grid(node, ys, yz)?;
-        let linear = Linear {
-            node,
-            operator: "Conv",
-            x,
-            x_zero: one(&x_grid.zero),
-            w,
-            w_zero: w_grid.zero.clone(),
-            bias: rest.first().map(String::as_str).filter(|b| !b.is_empty()),
-            attributes: node.attribute.clone(),
-        };
-        let sums = self.linear(&linear)?;
-        self.requantised(node, &sums, &x_grid, &w_grid, &y_grid, 1, None)
+        let (operands, attributes) = ([x, xs, xz, w, ws, wz], node.attribute.clone());
+        self.qlinear(node, "Conv", operands, rest.first(), [ys, yz], attributes, 1)
     }
 
     fn qlinear_matmul(&mut self, node: &NodeProto) -> Result<(), OnnxError> {
         let [a, a_scale, az, b, bs, bz, ys, yz] = node.input.as_slice() else {
-            return Err(refuse(node, "with missing inputs"));
+            return Err(unsupported(node, "with missing inputs"));
         };
-        let (a_grid, b_grid) = (self.grid(node, a_scale, az)?, self.grid(node, bs, bz)?);
-        let y_grid = self.grid(node, ys, yz)?;
-        let linear = Linear {
-            node,
-            operator: "MatMul",
-            x: a,
-            x_zero: one(&a_grid.zero),
-            w: b,
-            w_zero: b_grid.zero.clone(),
-            bias: None,
-            attributes: Vec::new(),
-        };
-        let sums = self.linear(&linear)?;
-        let axis = self.last_axis(b);
-        self.requantised(node, &sums, &a_grid, &b_grid, &y_grid, axis, None)
+        let (operands, axis) = ([a, a_scale, az, b, bs, bz], self.last_axis(b));
+        self.qlinear(node, "MatMul", operands, None, [ys, yz], Vec::new(), axis)
     }
 
     fn qgemm(&mut self, node: &NodeProto) -> Result<(), OnnxError> {
         let [x, xs, xz, w, ws, wz, bias, ys, yz] = node.input.as_slice() else {
-            return Err(refuse(node, "with results in floats"));
+            return Err(unsupported(node, "with results in floats"));
         };
         let flag = |name: &str| node.attribute.iter().find(|a| a.name == name);
         if flag("alpha").is_some_and(|a| a.f != 1.0) || flag("transA").is_some_and(|a| a.i != 0) {
-            return Err(refuse(node, "with a factor, or a transposed input"));
+            return Err(unsupported(node, "with a factor, or a transposed input"));
         }
+        let attributes = flag("transB").cloned().into_iter().collect();
+        self.qlinear(node, "Gemm", [x, xs, xz, w, ws, wz], Some(bias), [ys, yz], attributes, 1)
+    }
+
+    /// A linear operator on two operands, each with its scale and zero point, and the result's of both.
+    #[allow(clippy::too_many_arguments)]
+    fn qlinear(
+        &mut self,
+        node: &NodeProto,
+        operator: &str,
+        [x, xs, xz, w, ws, wz]: [&String; 6],
+        bias: Option<&String>,
+        [ys, yz]: [&String; 2],
+        attributes: Vec<AttributeProto>,
+        axis: i64,
+    ) -> Result<(), OnnxError> {
         let (x_grid, w_grid) = (self.grid(node, xs, xz)?, self.grid(node, ws, wz)?);
         let y_grid = self.grid(node, ys, yz)?;
-        let attributes = node.attribute.iter().filter(|a| a.name == "transB").cloned().collect();
-        let linear = Linear {
+        let sums = self.linear(&Linear {
             node,
-            operator: "Gemm",
+            operator,
             x,
             x_zero: one(&x_grid.zero),
             w,
             w_zero: w_grid.zero.clone(),
-            bias: Some(bias.as_str()).filter(|b| !b.is_empty()),
+            bias: bias.map(String::as_str).filter(|b| !b.is_empty()),
             attributes,
-        };
-        let sums = self.linear(&linear)?;
-        self.requantised(node, &sums, &x_grid, &w_grid, &y_grid, 1, None)
+        })?;
+        self.requantised(node, &sums, &x_grid, &w_grid, &y_grid, axis, None)
     }
 
     /// ConvInteger or MatMulInteger.
     fn integer(&mut self, node: &NodeProto, operator: &str) -> Result<(), OnnxError> {
         let given = |k: usize| node.input.get(k).filter(|name| !name.is_empty());
         let (Some(x), Some(w), Some(y)) = (given(0), given(1), node.output.first()) else {
-            return Err(refuse(node, "with missing inputs"));
+            return Err(unsupported(node, "with missing inputs"));
         };
         let w_zero = match given(3) {
             Some(name) => self.values(node, name)?,
@@ -298,12 +282,12 @@ impl Rewrite {
         let (Some(x), Some(scale), Some(y)) =
             (node.input.first(), node.input.get(1), node.output.first())
         else {
-            return Err(refuse(&node, "with missing inputs"));
+            return Err(unsupported(&node, "with missing inputs"));
         };
         let zero = node.input.get(2).cloned().unwrap_or_default();
         let blocked = node.attribute.iter().any(|a| a.name == "block_size" && a.i != 0);
         let (Ok(mut grid), false) = (self.grid(&node, scale, &zero), blocked) else {
-            return Err(refuse(&node, "with blocks, or scales that depend on the input"));
+            return Err(unsupported(&node, "with blocks, or scales that depend on the input"));
         };
         let to = node.attribute.iter().find(|a| a.name == "output_dtype").map(|a| a.i as i32);
         if let Some(to) = to.filter(|to| zero.is_empty() && *to != 0) {
@@ -319,7 +303,7 @@ impl Rewrite {
         }
         let (bits, range) = self.kind(&node, &grid)?;
         if bits == 16 {
-            return Err(refuse(&node, "of floats to 16 bits: they have 12"));
+            return Err(unsupported(&node, "of floats to 16 bits: they have 12"));
         }
         let (x, y, zero) = (x.clone(), y.clone(), one(&grid.zero));
         self.push_requantise(x, y, grid.scale, true, 0, zero, bits, range);
@@ -330,7 +314,7 @@ impl Rewrite {
         let (Some(x), Some(scale), Some(y)) =
             (node.input.first(), node.input.get(1), node.output.first())
         else {
-            return Err(refuse(&node, "with missing inputs"));
+            return Err(unsupported(&node, "with missing inputs"));
         };
         let zero = node.input.get(2).cloned().unwrap_or_default();
         let axis = node.attribute.iter().find(|a| a.name == "axis").map_or(1, |a| a.i);
@@ -338,7 +322,7 @@ impl Rewrite {
         let scales = self.constants.get(scale).cloned();
         let zeros = self.constants.get(&zero).cloned();
         let Some(scales) = scales.filter(|_| zero.is_empty() || zeros.is_some()) else {
-            return Err(refuse(&node, "with scales that depend on the input"));
+            return Err(unsupported(&node, "with scales that depend on the input"));
         };
         if let Some(x) = self.constants.get(x).cloned() {
             let values = x.values.iter().enumerate().map(|(at, v)| {
@@ -367,19 +351,15 @@ impl Rewrite {
     /// Its integers stand for the float tensor itself, with scale 1 and zero point 0.
     fn dynamic(&mut self, node: &NodeProto) -> Result<(), OnnxError> {
         let (Some(x), [y, scale, zero]) = (node.input.first(), node.output.as_slice()) else {
-            return Err(refuse(node, "with missing inputs or outputs"));
+            return Err(unsupported(node, "with missing inputs or outputs"));
         };
         let x = self.dynamic.get(x).cloned().unwrap_or_else(|| x.clone());
-        let wanted = |name: &String| self.readers.get(name).copied().unwrap_or(0);
-        let linear: usize = self
-            .producers
-            .values()
+        let readers = self.readers.get(y).copied().unwrap_or(0);
+        let linear = (self.producers.values())
             .filter(|n| matches!(n.op_type.as_str(), "MatMulInteger" | "ConvInteger"))
-            .filter(|n| n.input.first() == Some(y))
-            .map(|_| 1)
-            .sum();
-        if wanted(y) > linear {
-            return Err(refuse(
+            .filter(|n| n.input.first() == Some(y));
+        if readers > linear.count() {
+            return Err(unsupported(
                 node,
                 "whose integers are read by other operators than MatMulInteger and ConvInteger",
             ));
@@ -511,7 +491,7 @@ impl Rewrite {
             true => self.integers(linear, linear.w, &linear.w_zero, "weight")?,
             false if linear.w_zero.len() > 1 => {
                 let reason = "its weight is not constant, and has several zero points";
-                return Err(refuse(linear.node, reason));
+                return Err(unsupported(linear.node, reason));
             }
             false => self.centred(linear.w, one(&linear.w_zero), &format!("{base}.weight")),
         };
@@ -537,7 +517,7 @@ impl Rewrite {
         what: &str,
     ) -> Result<String, OnnxError> {
         let Some(constant) = self.constants.get(name).cloned() else {
-            return Err(refuse(linear.node, format!("its {what} is not constant")));
+            return Err(unsupported(linear.node, &format!("its {what} is not constant")));
         };
         let flipped = linear.attributes.iter().any(|a| a.name == "transB" && a.i == 1);
         let axis = if linear.operator == "Conv" || flipped { 0 } else { -1 };
@@ -549,7 +529,7 @@ impl Rewrite {
             .collect();
         // onnxruntime rounds the sums to 32-bit floats too, after adding the bias.
         if what != "bias" && constant.values.iter().any(|v| v.abs() >= EXACT) {
-            return Err(refuse(linear.node, format!("its {what} has integers beyond 2^24")));
+            return Err(unsupported(linear.node, &format!("its {what} has integers beyond 2^24")));
         }
         let base = linear.node.output.first().cloned().unwrap_or_default();
         let name = format!("{base}.{what}.integers");
@@ -560,12 +540,7 @@ impl Rewrite {
     /// An integer tensor less its zero point, as floats.
     fn centred(&mut self, x: &str, zero: f64, base: &str) -> String {
         let float = format!("{base}.float");
-        let to = AttributeProto {
-            name: "to".into(),
-            r#type: AttributeType::Int as i32,
-            i: DataType::Float as i64,
-            ..AttributeProto::default()
-        };
+        let to = integer("to", DataType::Float as i64);
         self.push("Cast", vec![x.to_string()], float.clone(), vec![to]);
         if zero == 0.0 {
             return float;
@@ -592,10 +567,10 @@ impl Rewrite {
         let (Some(of_x), Some(of_y), Some(to)) =
             (x.scale.first(), y.scale.first(), node.output.first())
         else {
-            return Err(refuse(node, "with a missing scale"));
+            return Err(unsupported(node, "with a missing scale"));
         };
         if x.scale.len() != 1 || y.scale.len() != 1 {
-            return Err(refuse(node, "with scales for each row"));
+            return Err(unsupported(node, "with scales for each row"));
         }
         let scale: Vec<f32> = w.scale.iter().map(|s| of_x * s / of_y).collect();
         let (bits, (mut lo, hi)) = self.kind(node, y)?;
@@ -617,7 +592,7 @@ impl Rewrite {
 
     fn kind(&self, node: &NodeProto, grid: &Grid) -> Result<(i64, (i64, i64)), OnnxError> {
         integer_range(grid.dtype)
-            .ok_or_else(|| refuse(node, format!("with results of type {:?}", grid.dtype)))
+            .ok_or_else(|| unsupported(node, &format!("with results of type {:?}", grid.dtype)))
     }
 
     fn last_axis(&self, w: &str) -> i64 {
@@ -627,7 +602,7 @@ impl Rewrite {
     fn values(&self, node: &NodeProto, name: &str) -> Result<Vec<f64>, OnnxError> {
         match self.constants.get(name) {
             Some(constant) => Ok(constant.values.clone()),
-            None => Err(refuse(node, format!("with `{name}` not constant"))),
+            None => Err(unsupported(node, &format!("with `{name}` not constant"))),
         }
     }
 
@@ -652,12 +627,6 @@ impl Rewrite {
         bits: i64,
         (lo, hi): (i64, i64),
     ) {
-        let integer = |name: &str, i: i64| AttributeProto {
-            name: name.into(),
-            r#type: AttributeType::Int as i32,
-            i,
-            ..AttributeProto::default()
-        };
         let scale = AttributeProto {
             name: "scale".into(),
             r#type: AttributeType::Floats as i32,

@@ -95,11 +95,7 @@ impl TypedOp for Requantise {
     }
 }
 
-/// How tract learns the result's type and shape.
-#[derive(Debug, Clone)]
-struct Import(Requantise);
-
-impl Expansion for Import {
+impl Expansion for Requantise {
     fn name(&self) -> StaticName {
         OPERATOR.into()
     }
@@ -112,7 +108,7 @@ impl Expansion for Import {
     ) -> InferenceResult {
         check_input_arity(inputs, 1)?;
         check_output_arity(outputs, 1)?;
-        solver.equals(&outputs[0].datum_type, self.0.to)?;
+        solver.equals(&outputs[0].datum_type, self.to)?;
         solver.equals(&inputs[0].shape, &outputs[0].shape)
     }
 
@@ -122,7 +118,7 @@ impl Expansion for Import {
         model: &mut TypedModel,
         inputs: &[OutletId],
     ) -> TractResult<TVec<OutletId>> {
-        model.wire_node(prefix, self.0.clone(), inputs)
+        model.wire_node(prefix, self.clone(), inputs)
     }
 }
 
@@ -153,7 +149,7 @@ pub fn read(
         to,
     };
     ensure!(op.lo <= op.zero && op.zero <= op.hi, "a zero point is out of range");
-    Ok((expand(Import(op)), vec![]))
+    Ok((expand(op), vec![]))
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The page of `veristar calibrate-report`: one HTML file, plots as SVG, no script, nothing loaded.
 
-use super::calibrate_report::{share, worst};
 use super::text;
 use std::fmt::Write;
 use veristar::onnx::attribution::{Attribution, LayerCost};
@@ -25,7 +24,7 @@ const BARS: usize = 64;
 pub fn page(name: &str, data: &str, bits: u32, report: &Report, costs: &Attribution) -> String {
     let mut html = String::new();
     let title = escape(name);
-    let most = worst(costs);
+    let most = costs.worst();
     let verdict = match most {
         Some(layer) => format!(
             "<b>{}</b> ({}) costs most precision: {} of the outputs' error.",
@@ -47,7 +46,7 @@ pub fn page(name: &str, data: &str, bits: u32, report: &Report, costs: &Attribut
         "<h2>What each layer costs</h2><p class=\"note\">What a layer adds to the mean error of the outputs, on {} samples. \
 Costs add up to {}; a negative one makes up for others by chance.</p>",
         costs.rows,
-        share(costs.error)
+        text::share(costs.error)
     );
     plot(&mut html, costs, &|layer| layer.cost, most);
     html.push_str(
@@ -130,10 +129,10 @@ fn plot(
             (to - from).max(0.5),
             row - 6.0,
             escape(&layer.name),
-            share(v),
+            text::share(v),
             to + 6.0,
             y + 13.0,
-            share(v)
+            text::share(v)
         );
     }
     let _ = write!(
@@ -161,8 +160,8 @@ fn layers(html: &mut String, costs: &Attribution, most: Option<&LayerCost>) {
             escape(&layer.operator),
             text::number(layer.max_value),
             text::number(layer.step),
-            share(layer.error),
-            share(layer.cost)
+            text::share(layer.error),
+            text::share(layer.cost)
         );
     }
     html.push_str("</table>");

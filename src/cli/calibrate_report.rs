@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{json, Value};
 use std::path::PathBuf;
 use std::time::Instant;
-use veristar::onnx::attribution::{attribute, Attribution, AttributionOptions, LayerCost};
+use veristar::onnx::attribution::{attribute, Attribution, AttributionOptions};
 use veristar::onnx::{evaluate, quantise, Dataset, QuantiseOptions};
 
 /// Show where quantisation loses precision: per layer, as a table and a web page.
@@ -51,7 +51,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     ui.step("loading the model");
     let onnx = files::read(&arguments.model)?;
     let model = setup::load_model(&arguments.model, &onnx, &arguments.shape)?;
-    let mut page = match &arguments.output {
+    let page = match &arguments.output {
         Some(path) => Some(files::Output::create(path, false)?),
         None => None,
     };
@@ -86,10 +86,10 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     ui.say(format!(
         "\nlayers, on {} samples (mean error of the outputs {} of their largest values):",
         costs.rows,
-        share(costs.error)
+        text::share(costs.error)
     ));
     ui.say(table(&costs, SHOWN));
-    if let Some(worst) = worst(&costs) {
+    if let Some(worst) = costs.worst() {
         ui.say(format!(
             "\n`{}` ({}) costs most: {} of the error",
             worst.name,
@@ -97,8 +97,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
             text::percent((worst.cost / costs.error).clamp(0.0, 1.0)),
         ));
     }
-    if let (Some(file), Some(path)) = (page.take(), &arguments.output) {
-        let mut file = file;
+    if let (Some(mut file), Some(path)) = (page, &arguments.output) {
         let html = calibrate_page::page(&name, on, options.activation_bits, &report, &costs);
         file.fill(html.as_bytes())?;
         file.publish()?;
@@ -111,26 +110,10 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         "data": on,
         "report": report,
         "attribution": costs,
-        "costs_most": worst(&costs).map(|layer| &layer.name),
+        "costs_most": costs.worst().map(|layer| &layer.name),
         "page": arguments.output,
         "ms": time,
     }))
-}
-
-/// The layer with the largest cost, if there is any error.
-pub fn worst(costs: &Attribution) -> Option<&LayerCost> {
-    let largest = |a: &&LayerCost, b: &&LayerCost| a.cost.total_cmp(&b.cost);
-    costs.layers.iter().max_by(largest).filter(|layer| layer.cost > 0.0)
-}
-
-/// A relative error in percent, to two digits.
-pub fn share(value: f64) -> String {
-    let percent = value * 100.0;
-    if percent.abs() < 1e-6 {
-        return "0 %".into();
-    }
-    let digits = (1.0 - percent.abs().log10().floor()).clamp(0.0, 7.0);
-    format!("{percent:.*} %", digits as usize)
 }
 
 fn table(costs: &Attribution, most: usize) -> String {
@@ -154,8 +137,8 @@ fn table(costs: &Attribution, most: usize) -> String {
                 layer.operator.clone(),
                 text::number(layer.max_value),
                 text::number(layer.step),
-                share(layer.error),
-                share(layer.cost),
+                text::share(layer.error),
+                text::share(layer.cost),
             ]
         })
         .collect();

@@ -62,6 +62,16 @@ pub fn percent(share: f64) -> String {
     format!("{:.2} %", share * 100.0)
 }
 
+/// A relative error in percent, to two digits.
+pub fn share(value: f64) -> String {
+    let percent = value * 100.0;
+    if percent.abs() < 1e-6 {
+        return "0 %".into();
+    }
+    let digits = (1.0 - percent.abs().log10().floor()).clamp(0.0, 7.0);
+    format!("{percent:.*} %", digits as usize)
+}
+
 /// `[1, 28, 28]`
 pub fn shape(shape: &[usize]) -> String {
     format!("{shape:?}")

@@ -117,11 +117,7 @@ impl<'n> Sender<'n> {
     pub fn execute(&self, calls: &[Call]) -> Result<Receipt, ClientError> {
         let (estimate, prices) = self.try_calls(calls)?;
         let bounds = self.bounds(&estimate, prices)?;
-        let sent = self.node.wait(async {
-            let request = self.invoke(calls, bounds);
-            request.send().await.map_err(|error| self.error(error))
-        })?;
-        self.node.wait_for(sent.transaction_hash, self.limits.seconds)
+        self.send(calls, bounds)
     }
 
     /// Sends some calls without a dry run, with the most gas that a transaction may use: for what is
@@ -131,6 +127,10 @@ impl<'n> Sender<'n> {
     /// The transaction is not taken, or reverts.
     pub fn execute_blindly(&self, calls: &[Call]) -> Result<Receipt, ClientError> {
         let bounds = self.node.wait(self.most())?;
+        self.send(calls, bounds)
+    }
+
+    fn send(&self, calls: &[Call], bounds: Bounds) -> Result<Receipt, ClientError> {
         let sent = self.node.wait(async {
             let request = self.invoke(calls, bounds);
             request.send().await.map_err(|error| self.error(error))

@@ -25,6 +25,8 @@ use tract_onnx::pb::{
     NodeProto, TensorProto, ValueInfoProto,
 };
 
+use crate::proto::{integer, integers};
+
 /// Rewrites every such node, also inside other nodes' graphs.
 pub fn expand(graph: &mut GraphProto) {
     let (truth, widths, shapes) = (truth_values(graph), widths(graph), shapes(graph));
@@ -60,7 +62,7 @@ struct Writer {
     /// Shapes of the model's inputs and constants.
     shapes: HashMap<String, Vec<i64>>,
     /// Constants of truth values.
-    choices: HashMap<String, Vec<bool>>,
+    choices: HashMap<String, Vec<i64>>,
     /// Short constants of integers.
     lists: HashMap<String, Vec<i64>>,
 }
@@ -85,31 +87,14 @@ pub fn refused(operator: &str) -> &'static str {
 const LONGEST_LIST: usize = 64;
 
 fn lists(graph: &GraphProto) -> HashMap<String, Vec<i64>> {
-    let values = |t: &TensorProto| -> Option<Vec<i64>> {
-        let (raw, kind) = (&t.raw_data, DataType::try_from(t.data_type).ok()?);
-        let values: Vec<i64> = match kind {
-            DataType::Int64 if raw.is_empty() => t.int64_data.clone(),
-            DataType::Int32 if raw.is_empty() => t.int32_data.iter().map(|v| (*v).into()).collect(),
-            DataType::Int64 => {
-                raw.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b)).collect()
-            }
-            DataType::Int32 => {
-                raw.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b).into()).collect()
-            }
-            _ => return None,
-        };
-        (values.len() <= LONGEST_LIST).then_some(values)
-    };
-    graph.initializer.iter().filter_map(|t| Some((t.name.clone(), values(t)?))).collect()
+    let short = |values: &Vec<i64>| values.len() <= LONGEST_LIST;
+    let whole = graph.initializer.iter().filter(|t| t.data_type != DataType::Bool as i32);
+    whole.filter_map(|t| Some((t.name.clone(), integers(t).filter(short)?))).collect()
 }
 
-fn choices(graph: &GraphProto) -> HashMap<String, Vec<bool>> {
+fn choices(graph: &GraphProto) -> HashMap<String, Vec<i64>> {
     let truth = graph.initializer.iter().filter(|t| t.data_type == DataType::Bool as i32);
-    let values = |t: &TensorProto| match t.raw_data.is_empty() {
-        true => t.int32_data.iter().map(|v| *v != 0).collect(),
-        false => t.raw_data.iter().map(|v| *v != 0).collect(),
-    };
-    truth.map(|t| (t.name.clone(), values(t))).collect()
+    truth.filter_map(|t| Some((t.name.clone(), integers(t)?))).collect()
 }
 
 fn shapes(graph: &GraphProto) -> HashMap<String, Vec<i64>> {
@@ -421,7 +406,8 @@ impl Writer {
 
     fn compress(&mut self, node: &NodeProto, x: &str, condition: &str, y: &str) {
         let chosen = self.choices.get(condition).cloned().unwrap_or_default();
-        let positions: Vec<i64> = (0..).zip(chosen).filter(|(_, c)| *c).map(|(k, _)| k).collect();
+        let positions: Vec<i64> =
+            (0..).zip(chosen).filter(|(_, c)| *c != 0).map(|(k, _)| k).collect();
         let positions = self.integers(&positions);
         let axis = node.attribute.iter().find(|a| a.name == "axis").map(|a| a.i);
         let x = match axis {
@@ -474,12 +460,7 @@ impl Writer {
 
     /// Gives the last node an attribute.
     fn integer(&mut self, name: &str, value: i64) {
-        self.attribute(AttributeProto {
-            name: name.into(),
-            r#type: AttributeType::Int as i32,
-            i: value,
-            ..AttributeProto::default()
-        });
+        self.attribute(integer(name, value));
     }
 
     /// Gives the last node an attribute.

@@ -261,22 +261,31 @@ impl Lowering<'_> {
         Ok(self.emit(id, "", shape, scaled, vec![hits]))
     }
 
+    /// Where the elements are, in a tensor of shape `from`, whose indices along one axis `list` gives in
+    /// `shape`.
+    fn positions(
+        &self,
+        id: usize,
+        from: &[usize],
+        axis: usize,
+        shape: &[usize],
+        list: &[i64],
+    ) -> Result<Vec<usize>, OnnxError> {
+        let own = strides(from);
+        let along = |(a, s): (usize, &usize)| if a == axis { 0 } else { *s as isize };
+        let steps: Vec<isize> = own.iter().enumerate().map(along).collect();
+        (walk(shape, &steps, 0).zip(list))
+            .map(|(start, index)| Ok(start + self.wrapped(id, *index, from[axis])? * own[axis]))
+            .collect()
+    }
+
     /// `y[.., i, ..] = x[.., index[.., i, ..], ..]` along one axis.
     fn gather_elements(&mut self, id: usize, axis: usize) -> Result<NodeId, OnnxError> {
         let value = self.value(id, 0)?;
         let x = self.as_node(id, value)?;
         let from = self.net.nodes[x].shape.clone();
         if let Some((shape, list)) = self.indices(id, 1)? {
-            let own = strides(&from);
-            let steps: Vec<isize> = own
-                .iter()
-                .enumerate()
-                .map(|(a, s)| if a == axis { 0 } else { *s as isize })
-                .collect();
-            let mut positions = Vec::with_capacity(list.len());
-            for (start, index) in walk(&shape, &steps, 0).zip(&list) {
-                positions.push(start + self.wrapped(id, *index, from[axis])? * own[axis]);
-            }
+            let positions = self.positions(id, &from, axis, &shape, &list)?;
             return Ok(self.pick(id, x, positions, shape));
         }
         let value = self.value(id, 1)?;
@@ -353,16 +362,7 @@ impl Lowering<'_> {
         let (x, updates) = (self.as_node(id, x)?, self.as_node(id, updates)?);
         let from = self.net.nodes[x].shape.clone();
         if let Some((shape, list)) = self.indices(id, 1)? {
-            let own = strides(&from);
-            let steps: Vec<isize> = own
-                .iter()
-                .enumerate()
-                .map(|(a, s)| if a == axis { 0 } else { *s as isize })
-                .collect();
-            let mut positions = Vec::new();
-            for (start, index) in walk(&shape, &steps, 0).zip(&list) {
-                positions.push(start + self.wrapped(id, *index, from[axis])? * own[axis]);
-            }
+            let positions = self.positions(id, &from, axis, &shape, &list)?;
             return Ok(self.replaced(id, x, updates, positions.into_iter()));
         }
         let value = self.value(id, 1)?;

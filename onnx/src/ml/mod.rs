@@ -26,11 +26,14 @@ pub mod trees;
 use std::collections::HashSet;
 
 use tract_onnx::pb::{
-    attribute_proto::AttributeType, tensor_proto::DataType, type_proto::Value, AttributeProto,
-    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto,
+    tensor_proto::DataType, type_proto::Value, AttributeProto, GraphProto, ModelProto, NodeProto,
+    OperatorSetIdProto, TensorProto, ValueInfoProto,
 };
 
-use crate::error::OnnxError;
+use crate::{
+    error::OnnxError,
+    proto::{integer, unsupported},
+};
 
 /// The domain.
 const DOMAIN: &str = "ai.onnx.ml";
@@ -50,15 +53,6 @@ pub const OPERATORS: &[&str] = &[
     "TreeEnsembleRegressor",
     "ZipMap",
 ];
-
-pub(crate) fn unsupported(node: &NodeProto, reason: &str) -> OnnxError {
-    let name = if node.name.is_empty() { node.output.first() } else { Some(&node.name) };
-    OnnxError::Unsupported {
-        node: name.cloned().unwrap_or_default(),
-        operator: node.op_type.clone(),
-        reason: reason.to_string(),
-    }
-}
 
 /// The new graph, as far as it is written.
 pub(crate) struct Rewriter {
@@ -165,15 +159,6 @@ impl Rewriter {
     fn float_input(&mut self, node: &NodeProto) -> Result<String, OnnxError> {
         let x = node.input.first().ok_or_else(|| unsupported(node, "it has no input"))?;
         Ok(self.node(node, "Cast", &[x], vec![integer("to", DataType::Float as i64)]))
-    }
-}
-
-pub(crate) fn integer(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        i: value,
-        r#type: AttributeType::Int as i32,
-        ..AttributeProto::default()
     }
 }
 

@@ -4,9 +4,13 @@
 //! argument's exponent. Product: exponents add up, and the shift takes the difference. If an
 //! operand's grid is far finer than the other's, it is made coarser first.
 
-use veristar_model::{Coefficients, Op as ModelOp, Range, TensorId, View as ModelView};
+use veristar_model::{Op as ModelOp, Range, TensorId, View as ModelView};
 
-use super::{emit::Emitter, scale::is_exponential, ACCUMULATOR_LIMIT};
+use super::{
+    emit::{tabulated, Emitter},
+    scale::{is_exponential, is_requantised},
+    ACCUMULATOR_LIMIT,
+};
 use crate::{
     error::OnnxError,
     net::{Binary, NodeId},
@@ -127,7 +131,7 @@ impl Emitter<'_> {
         let bound = terms * self.largest(inputs[0]) * self.largest(inputs[1]);
         let (name, shape) = (self.net.nodes[id].name.clone(), self.net.nodes[id].shape.clone());
         let range = Range { lo: -bound, hi: bound };
-        if self.only_output(id) || self.is_requantised(id) {
+        if self.only_output(id) || is_requantised(self.net, &self.readers, id) {
             let y = self.write(&name, ModelOp::Product, inputs, shape, ea + eb, range);
             self.rescale_group(id, ea + eb);
             self.settle(id, y);
@@ -144,12 +148,7 @@ impl Emitter<'_> {
         let reach = Some(Range { lo: -end, hi: end });
         let step = 2f64.powi(shift - ea - eb);
         let table = self.target_table(id, &target, step, shift, reach)?;
-        let op = ModelOp::Unary {
-            multiplier: Coefficients::scalar(1),
-            offset: Coefficients::scalar(0),
-            shift: Coefficients::scalar(shift),
-            table,
-        };
+        let op = tabulated(shift, table);
         self.finish(target.node, op, vec![y]);
         Ok(())
     }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use veristar_model::{
-    Coefficients, Graph, Node as ModelNode, Op as ModelOp, Parameter, ParameterId, Range, Tensor,
-    TensorId,
+    Coefficients, Graph, Node as ModelNode, Op as ModelOp, Parameter, ParameterId, Range, TableId,
+    Tensor, TensorId,
 };
 
 use super::{
@@ -80,6 +80,16 @@ pub fn emit(
     Ok(emitter.graph)
 }
 
+/// `table[rshift(x, shift)]`
+pub fn tabulated(shift: i32, table: TableId) -> ModelOp {
+    ModelOp::Unary {
+        multiplier: Coefficients::scalar(1),
+        offset: Coefficients::scalar(0),
+        shift: Coefficients::scalar(shift),
+        table,
+    }
+}
+
 impl Emitter<'_> {
     fn node(&mut self, id: NodeId) -> Result<(), OnnxError> {
         let e = self.scales.shared[id];
@@ -123,12 +133,7 @@ impl Emitter<'_> {
         };
         let seen = self.seen[x];
         let table = self.table(Some(f), &shape, &seen)?;
-        let op = ModelOp::Unary {
-            multiplier: Coefficients::scalar(1),
-            offset: Coefficients::scalar(0),
-            shift: Coefficients::scalar(0),
-            table,
-        };
+        let op = tabulated(0, table);
         self.finish(id, op, vec![tensor]);
         Ok(())
     }
@@ -166,12 +171,7 @@ impl Emitter<'_> {
             &Shape { step: 2f64.powi(-e), to: e, lo, hi, saturation, floor: None, shift: drop },
             &self.seen[id].clone(),
         )?;
-        let op = ModelOp::Unary {
-            multiplier: Coefficients::scalar(1),
-            offset: Coefficients::scalar(0),
-            shift: Coefficients::scalar(drop),
-            table,
-        };
+        let op = tabulated(drop, table);
         let name = format!("{name}.coarse{drop}");
         let tensor = self.write(&name, op, vec![base], shape, e, Range { lo, hi });
         self.grids.insert((id, e), tensor);

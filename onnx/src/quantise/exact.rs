@@ -1,18 +1,13 @@
 //! Layers of already quantised files: exact sums, and requantisation by the file's own scales.
 
-use veristar_model::{Coefficients, Conv2d, Op as ModelOp, Range, Table, TableId, TensorId, View};
+use veristar_model::{Conv2d, Op as ModelOp, Range, Table, TableId, TensorId, View};
 
 use super::{
-    emit::{Emitter, Target},
+    emit::{tabulated, Emitter, Target},
     scale::Shape,
     thresholds::{domain, entries, is_odd, Coarse, Line, Near, Staircase, Step, FRACTION},
 };
-use crate::{
-    error::OnnxError,
-    expr::Function,
-    net::{NodeId, Op},
-    requantise::Requantise,
-};
+use crate::{error::OnnxError, expr::Function, net::NodeId, requantise::Requantise};
 
 /// Thresholds stay below this.
 const FURTHEST: i64 = 1 << 29;
@@ -29,12 +24,6 @@ struct Layout {
 }
 
 impl Emitter<'_> {
-    /// Whether a node's sums are taken by a requantisation, and so have to be exact.
-    pub(super) fn is_requantised(&self, id: NodeId) -> bool {
-        let reader = |r: &NodeId| matches!(self.net.nodes[*r].op, Op::Requantise(_));
-        matches!(self.readers[id].as_slice(), [only] if reader(only))
-    }
-
     /// The requantisation of exact sums, with the function that alone reads it.
     pub(super) fn requantise(&mut self, id: NodeId, of: &Requantise) -> Result<(), OnnxError> {
         let sums = self.grid(self.net.nodes[id].inputs[0])?;
@@ -51,7 +40,7 @@ impl Emitter<'_> {
         if let Some(domain) = domain(&stairs, None) {
             let exact = stairs.iter().map(|one| one.exactly(entries(domain)));
             if let Some(steps) = exact.collect::<Option<Vec<Step>>>() {
-                let table = self.clamped(id, &target, domain, of, target.function.as_ref())?;
+                let table = self.clamped(id, &target, domain, of)?;
                 let op = unary(&steps, layout.inner, table);
                 self.finish(target.node, op, vec![sums]);
                 return Ok(());
@@ -76,9 +65,8 @@ impl Emitter<'_> {
         target: &Target,
         (lo, hi): (i64, i64),
         of: &Requantise,
-        function: Option<&Function>,
     ) -> Result<TableId, OnnxError> {
-        let clamped = Function::clamped(of.lo as f32, of.hi as f32, function);
+        let clamped = Function::clamped(of.lo as f32, of.hi as f32, target.function.as_ref());
         let shape = Shape {
             step: 1.0,
             to: self.scales.shared[target.node],
@@ -126,12 +114,7 @@ impl Emitter<'_> {
             let reach = self.graph.tensors[sums].range;
             let (from, to) = ((reach.lo >> drop) - 1, (reach.hi >> drop) + 1);
             let values = (from..=to).map(|v| v.clamp(-end, end)).collect();
-            let op = ModelOp::Unary {
-                multiplier: Coefficients::scalar(1),
-                offset: Coefficients::scalar(0),
-                shift: Coefficients::scalar(drop as i32),
-                table: self.integers("clamp", from, values),
-            };
+            let op = tabulated(drop as i32, self.integers("clamp", from, values));
             let range = Range { lo: -end, hi: end };
             sum = self.write(&format!("{name}.coarse"), op, vec![sums], shape.clone(), 0, range);
         }
@@ -147,7 +130,7 @@ impl Emitter<'_> {
                 let thresholds: Vec<i64> =
                     one.thresholds().iter().map(|t| *t.clamp(&-FURTHEST, &FURTHEST)).collect();
                 let table = self.integers("thresholds", least, thresholds);
-                let (op, range) = (self.plain(table), self.results(table));
+                let (op, range) = (tabulated(0, table), self.results(table));
                 let name = format!("{name}.threshold");
                 self.write(&name, op, vec![near], shape.clone(), 0, range)
             }
@@ -159,7 +142,7 @@ impl Emitter<'_> {
         let op = ModelOp::Binary { alpha: 0, beta: 1, gamma: -1, delta, shift: drop, table };
         let bit = Range { lo: 0, hi: 1 };
         let above = self.write(&format!("{name}.above"), op, vec![sums, threshold], shape, 0, bit);
-        let table = self.clamped(id, target, (least, most), of, target.function.as_ref())?;
+        let table = self.clamped(id, target, (least, most), of)?;
         let op = ModelOp::Binary { alpha: 0, beta: 1, gamma: 1, delta: 0, shift: 0, table };
         self.finish(target.node, op, vec![near, above]);
         Ok(())
@@ -181,16 +164,15 @@ impl Emitter<'_> {
         let (least, most) = (i64::from(of.lo), i64::from(of.hi) - 1);
         let zero = i64::from(of.zero);
         let ends = lines.iter().flat_map(|l| [l.at(least, zero), l.at(most, zero)]);
-        let range = ends.fold(Range { lo: i64::MAX, hi: i64::MIN }, |range, t| Range {
+        let reach = ends.fold(Range { lo: i64::MAX, hi: i64::MIN }, |range, t| Range {
             lo: range.lo.min(t),
             hi: range.hi.max(t),
         });
         let fits = |v: i64| v.abs() < FURTHEST;
         let whole = |l: &Line| fits(l.whole) && fits(l.start) && fits(l.slope) && fits(l.offset);
-        if !fits(range.lo) || !fits(range.hi) || !lines.iter().all(whole) {
+        if !fits(reach.lo) || !fits(reach.hi) || !lines.iter().all(whole) {
             return Err(self.too_coarse(id));
         }
-        let thresholds = range;
         let steps: Vec<Step> = lines
             .iter()
             .map(|l| Step { factor: l.slope, offset: l.offset, shift: FRACTION })
@@ -206,7 +188,7 @@ impl Emitter<'_> {
         if lines.iter().any(|l| l.odd != 0) {
             let values = (least..=most).map(|y0| is_odd(y0, zero)).collect();
             let table = self.integers("odd", least, values);
-            let (op, bit) = (self.plain(table), Range { lo: 0, hi: 1 });
+            let (op, bit) = (tabulated(0, table), Range { lo: 0, hi: 1 });
             terms.push(self.write(&format!("{name}.odd"), op, vec![near], shape.clone(), 0, bit));
         }
         let Layout { outer, channels, inner } = *layout;
@@ -233,7 +215,6 @@ impl Emitter<'_> {
         let weight = self.parameter(&format!("{name}.lines"), vec![channels, count, 1, 1], weights);
         let starts = lines.iter().map(|l| l.start as i32).collect();
         let bias = Some(self.parameter(&format!("{name}.starts"), vec![channels], starts));
-        let range = thresholds;
         let op = ModelOp::Conv2d(Conv2d {
             weight,
             bias,
@@ -244,9 +225,9 @@ impl Emitter<'_> {
         });
         let flat = vec![outer, channels, inner, 1];
         let name = format!("{name}.threshold");
-        let threshold = self.write(&format!("{name}s"), op, vec![planar], flat, 0, range);
+        let threshold = self.write(&format!("{name}s"), op, vec![planar], flat, 0, reach);
         let op = ModelOp::View(View::Reshape);
-        Ok(self.write(&name, op, vec![threshold], shape, 0, range))
+        Ok(self.write(&name, op, vec![threshold], shape, 0, reach))
     }
 
     /// 1 for arguments from 0, 0 below, after dropping as many low bits as keep the table short.
@@ -255,15 +236,6 @@ impl Emitter<'_> {
         let (first, last) = ((lo >> drop).min(0), (hi >> drop).max(0));
         let values = (first..=last).map(|v| i64::from(v >= 0)).collect();
         (self.integers("sign", first, values), drop)
-    }
-
-    fn plain(&self, table: TableId) -> ModelOp {
-        ModelOp::Unary {
-            multiplier: Coefficients::scalar(1),
-            offset: Coefficients::scalar(0),
-            shift: Coefficients::scalar(0),
-            table,
-        }
     }
 }
 

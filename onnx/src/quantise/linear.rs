@@ -8,7 +8,7 @@
 
 use veristar_model::{Coefficients, Conv2d, Op as ModelOp, Range, TensorId};
 
-use super::{emit::Emitter, ACCUMULATOR_LIMIT};
+use super::{emit::Emitter, scale::is_requantised, ACCUMULATOR_LIMIT};
 use crate::{
     error::OnnxError,
     net::{Constants, Conv, MatMul, NodeId},
@@ -194,7 +194,7 @@ impl Emitter<'_> {
         make: &dyn Fn(usize, Option<usize>) -> ModelOp,
     ) -> Result<(), OnnxError> {
         let range = self.graph.tensors[input].range;
-        let exact = self.is_requantised(id);
+        let exact = is_requantised(self.net, &self.readers, id);
         let raw = exact || self.only_output(id);
         let target = self.target(id);
         let q = if exact {
@@ -344,7 +344,7 @@ impl Emitter<'_> {
     /// The tensor that a linear layer reads: integers as they are, where the layer's sums have to be
     /// exact.
     fn summand(&mut self, id: NodeId, x: NodeId) -> Result<(TensorId, i32), OnnxError> {
-        match self.is_requantised(id) {
+        match is_requantised(self.net, &self.readers, id) {
             true => Ok((self.grid(x)?, self.scales.shared[x])),
             false => self.operand(x),
         }

@@ -68,6 +68,12 @@ pub fn fused(net: &Net, readers: &[Vec<NodeId>], id: NodeId) -> Option<NodeId> {
     }
 }
 
+/// Whether a requantisation alone takes a node's sums, which have to be exact then.
+pub fn is_requantised(net: &Net, readers: &[Vec<NodeId>], id: NodeId) -> bool {
+    let requantises = |reader: &NodeId| matches!(net.nodes[*reader].op, Op::Requantise(_));
+    matches!(readers[id].as_slice(), [only] if requantises(only))
+}
+
 /// What a table tabulates: argument `i * step`, result rounded to `2^-to`.
 pub struct Shape {
     /// Real value of one step of the argument.
@@ -103,8 +109,7 @@ pub fn scales(
     let mut saturation = Vec::with_capacity(count);
     for (id, node) in net.nodes.iter().enumerate() {
         let mut max_abs = seen[id].max_abs() * options.margin;
-        let sums = matches!(readers[id].as_slice(),
-            [only] if matches!(net.nodes[*only].op, Op::Requantise(_)));
+        let sums = is_requantised(net, readers, id);
         let mut whole = whole_bits(node.dtype, max_abs);
         if let Some((lo, hi)) = spans[id] {
             max_abs = f64::from(hi.abs().max(lo.abs()));

@@ -10,7 +10,7 @@
 //!   the threshold of `y0 + 1`. That threshold is a table of `y0`; or, with a scale for each channel, a line:
 //!   `a y0 + rshift(A y0 + B, 20) + odd(y0) e + b`, whose coefficients are the channel's.
 
-use veristar_model::Range;
+use veristar_model::{interpret::rshift, Range};
 
 use crate::requantise::Requantise;
 
@@ -73,14 +73,6 @@ pub struct Staircase<'a> {
     reach: Range,
     /// For `y` from `lo + 1`.
     thresholds: Vec<i64>,
-}
-
-/// `floor((v + half) / 2^shift)`
-pub fn rshift(v: i64, shift: u32) -> i64 {
-    match shift {
-        0 => v,
-        s => (v + (1 << (s - 1))) >> s,
-    }
 }
 
 impl Step {
@@ -223,32 +215,26 @@ impl<'a> Staircase<'a> {
     pub fn exactly(&self, entries: u64) -> Option<Step> {
         let nudges = [0, -1, 1, -2, 2];
         self.steps(Coarse::NONE, entries, 0.0).take(3).find_map(|step| {
-            nudges.iter().map(|n| Step { offset: step.offset + n, ..step }).find(|step| {
-                self.each(|y, threshold| {
-                    let short = threshold - 1;
-                    (threshold > self.reach.hi || step.at(threshold.max(self.reach.lo)) >= y)
-                        && (short < self.reach.lo || step.at(short.min(self.reach.hi)) < y)
-                })
-            })
+            let mut near = nudges.iter().map(|n| Step { offset: step.offset + n, ..step });
+            near.find(|step| self.is_met(|acc| step.at(acc), 0))
         })
     }
 
     /// One step that gives the staircase or one less.
     pub fn nearly(&self, coarse: Option<Coarse>, entries: u64) -> Option<Step> {
         let coarse = coarse.unwrap_or(Coarse::NONE);
-        self.steps(coarse, entries, 0.25).take(3).find(|step| {
-            let at = |acc: i64| step.at(coarse.at(acc));
-            self.each(|y, threshold| {
-                let short = threshold - 1;
-                (threshold > self.reach.hi || at(threshold.max(self.reach.lo)) >= y - 1)
-                    && (short < self.reach.lo || at(short.min(self.reach.hi)) < y)
-            })
-        })
+        let mut steps = self.steps(coarse, entries, 0.25).take(3);
+        steps.find(|step| self.is_met(|acc| step.at(coarse.at(acc)), 1))
     }
 
-    fn each(&self, holds: impl Fn(i64, i64) -> bool) -> bool {
+    /// Whether a monotone function of sums in reach gives the staircase, or at most `slack` less.
+    fn is_met(&self, at: impl Fn(i64) -> i64, slack: i64) -> bool {
         let first = i64::from(self.requantise.lo) + 1;
-        self.thresholds.iter().zip(first..).all(|(threshold, y)| holds(y, *threshold))
+        self.thresholds.iter().zip(first..).all(|(threshold, y)| {
+            let short = threshold - 1;
+            (*threshold > self.reach.hi || at((*threshold).max(self.reach.lo)) >= y - slack)
+                && (short < self.reach.lo || at(short.min(self.reach.hi)) < y)
+        })
     }
 
     /// The thresholds as a line; and how many of those in reach it misses.
