@@ -50,13 +50,21 @@ impl Requantise {
         self.scale.get(channel).or(self.scale.first()).copied().unwrap_or(1.0)
     }
 
+    /// An argument times its scale, or divided by it.
+    pub fn scaled(&self, channel: usize, x: f32) -> f32 {
+        let scale = self.scale_of(channel);
+        if self.divide {
+            x / scale
+        } else {
+            x * scale
+        }
+    }
+
     /// The result for one argument.
     pub fn value(&self, channel: usize, x: f32) -> i32 {
-        let scale = self.scale_of(channel);
-        let scaled = if self.divide { x / scale } else { x * scale };
         let (lo, hi) = ((self.lo - self.zero) as f32, (self.hi - self.zero) as f32);
         // NaN cannot be: arguments are finite and scales are positive.
-        scaled.clamp(lo, hi).round_ties_even() as i32 + self.zero
+        self.scaled(channel, x).clamp(lo, hi).round_ties_even() as i32 + self.zero
     }
 
     /// Results for a whole tensor, row-major.

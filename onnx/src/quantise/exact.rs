@@ -4,8 +4,9 @@ use veristar_model::{Conv2d, Op as ModelOp, Range, Table, TableId, TensorId, Vie
 
 use super::{
     emit::{tabulated, Emitter, Target},
+    line::{is_odd, Line, FRACTION},
     scale::Shape,
-    thresholds::{domain, entries, is_odd, Coarse, Line, Near, Staircase, Step, FRACTION},
+    thresholds::{domain, entries, Coarse, Near, Staircase, Step},
 };
 use crate::{error::OnnxError, expr::Function, net::NodeId, requantise::Requantise};
 
@@ -158,7 +159,7 @@ impl Emitter<'_> {
         stairs: &[Staircase<'_>],
         layout: &Layout,
     ) -> Result<TensorId, OnnxError> {
-        let lines: Vec<Line> = stairs.iter().map(|one| one.line().0).collect();
+        let lines: Vec<Line> = stairs.iter().map(Line::of).collect();
         let (name, shape) =
             (self.net.nodes[id].name.clone(), self.graph.tensors[near].shape.clone());
         let (least, most) = (i64::from(of.lo), i64::from(of.hi) - 1);

@@ -22,6 +22,7 @@
 mod combine;
 mod emit;
 mod exact;
+mod line;
 mod linear;
 mod pooling;
 mod scale;
