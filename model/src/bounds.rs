@@ -232,7 +232,12 @@ fn check_parameter(parameter: &Parameter) -> Result<(), ModelError> {
     if expected != got {
         return Err(ModelError::ValueCount { name: name.clone(), expected, got });
     }
-    match values.iter().position(|&value| !range.contains(value.into())) {
+    let inside = |value: i32| range.contains(value.into());
+    // All of them first, which takes no branch.
+    if values.iter().fold(true, |all, value| all & inside(*value)) {
+        return Ok(());
+    }
+    match values.iter().position(|&value| !inside(value)) {
         None => Ok(()),
         Some(element) => Err(ModelError::ParameterValue {
             parameter: name.clone(),

@@ -8,7 +8,8 @@
 
 use rayon::prelude::*;
 use serde::Serialize;
-use veristar_model::{interpret, Graph, TensorId};
+use veristar_model::interpret::{self, Parallel};
+use veristar_model::{FieldBound, Graph, TensorId};
 
 use crate::{
     dataset::Dataset,
@@ -83,7 +84,8 @@ struct Sample {
 impl Sample {
     fn new(model: &FloatModel, graph: &Graph, inputs: &[Vec<f32>]) -> Result<Self, OnnxError> {
         let float = model.trace(inputs)?;
-        let integers = interpret::run(graph, &quantise_inputs(graph, inputs))?;
+        let integers =
+            interpret::run_in(graph, &quantise_inputs(graph, inputs), FieldBound::M31, &Parallel)?;
         let mut given: Vec<Option<Vec<i64>>> = vec![None; graph.tensors.len()];
         for id in &graph.inputs {
             given[*id] = Some(integers[*id].clone());
@@ -146,7 +148,7 @@ pub fn attribute(
             .par_iter_mut()
             .map(|sample| {
                 sample.give(graph, group);
-                let integers = interpret::resume(graph, &sample.given)?;
+                let integers = interpret::resume(graph, &sample.given, &Parallel)?;
                 Ok(error_of(&outputs, sample, &integers))
             })
             .collect::<Result<_, OnnxError>>()?;

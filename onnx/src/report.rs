@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 use serde::Serialize;
-use veristar_model::{interpret, Graph, TensorId};
+use veristar_model::interpret::{self, Parallel};
+use veristar_model::{FieldBound, Graph, TensorId};
 
 use crate::{
     dataset::Dataset,
@@ -187,7 +188,12 @@ pub fn evaluate(model: &FloatModel, graph: &Graph, data: &Dataset) -> Result<Rep
         .enumerate()
         .map(|(row, inputs)| {
             let float = model.trace(inputs)?;
-            let integers = interpret::run(graph, &quantise_inputs(graph, inputs))?;
+            let integers = interpret::run_in(
+                graph,
+                &quantise_inputs(graph, inputs),
+                FieldBound::M31,
+                &Parallel,
+            )?;
             let compare = |node: NodeId, tensor: TensorId| {
                 let t = &graph.tensors[tensor];
                 Sums::of(&float[node], integers[tensor].iter().map(|q| t.dequantise(*q)))

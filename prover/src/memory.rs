@@ -6,7 +6,12 @@ use stwo::core::fields::m31::P;
 use tracing::instrument;
 use veristar_air::lower::conv::{geometry, Geometry};
 use veristar_air::program::{Garbage, Program, PublicTensor};
-use veristar_model::{interpret, Graph, ModelError, Op};
+use veristar_model::interpret::arithmetic::{Arithmetic, Rows};
+use veristar_model::interpret::{self, Parallel};
+use veristar_model::{FieldBound, Graph, ModelError, Op};
+
+/// Free coefficients that are computed together.
+const COEFFICIENTS: usize = 1 << 10;
 
 /// What the model computes for a batch: for each inference, the values of all tensors.
 pub struct Execution(pub Vec<Vec<Vec<i64>>>);
@@ -17,7 +22,8 @@ pub struct Execution(pub Vec<Vec<Vec<i64>>>);
 /// An input is outside its range, or has the wrong length.
 #[instrument(skip_all, name = "interpret")]
 pub fn execute(graph: &Graph, inputs: &[Vec<Vec<i64>>]) -> Result<Execution, ModelError> {
-    let runs = inputs.par_iter().map(|row| interpret::run(graph, row));
+    let run = |row: &Vec<Vec<i64>>| interpret::run_in(graph, row, FieldBound::M31, &Parallel);
+    let runs = inputs.par_iter().map(run);
     Ok(Execution(runs.collect::<Result<_, _>>()?))
 }
 
@@ -101,38 +107,37 @@ fn free_coefficients(
     let terms = channels * kh * kw;
     let plane = ih * iw;
 
-    let columns: Vec<Vec<i32>> = garbage
-        .exponents
-        .par_iter()
-        .map(|exponent| {
-            let at = plan.lowest + *exponent as usize;
-            let sources = sources(&plan, at);
-            let biased = (plan.start..plan.start + plan.span).contains(&at);
-            let mut result = Vec::with_capacity(outputs);
-            let mut window = vec![0i64; terms];
-            for g in 0..conv.groups {
-                window.fill(0);
+    let count = garbage.exponents.len();
+    for (block, exponents) in garbage.exponents.chunks(COEFFICIENTS).enumerate() {
+        let reads: Vec<(bool, Vec<(usize, usize, usize)>)> = exponents
+            .par_iter()
+            .map(|exponent| {
+                let at = plan.lowest + *exponent as usize;
+                ((plan.start..plan.start + plan.span).contains(&at), sources(&plan, at))
+            })
+            .collect();
+        for g in 0..conv.groups {
+            let mut windows = vec![0i64; exponents.len() * terms];
+            windows.par_chunks_mut(terms).zip(&reads).for_each(|(window, (_, sources))| {
                 for c in 0..channels {
-                    for (kernel, image, position) in &sources {
+                    for (kernel, image, position) in sources {
                         let run = inputs[image / n];
                         let channel = (image % n) * channels * conv.groups + g * channels + c;
                         window[c * kh * kw + kernel] = run[channel * plane + position];
                     }
                 }
-                for o in g * group_outputs..(g + 1) * group_outputs {
-                    let row = &weight.values[o * terms..(o + 1) * terms];
-                    let dot: i64 = row.iter().zip(&window).map(|(w, x)| i64::from(*w) * x).sum();
-                    let bias = bias.filter(|_| biased).map_or(0, |b| i64::from(b[o]));
-                    result.push(centred(dot + bias));
+            });
+            let own = g * group_outputs..(g + 1) * group_outputs;
+            let weights = Rows::Weights(&weight.values[own.start * terms..own.end * terms]);
+            let sums = Parallel.dots(weights, Rows::Activations(&windows), terms);
+            for (o, sums) in own.zip(sums.chunks_exact(exponents.len())) {
+                let start = garbage.start as usize + o * count + block * COEFFICIENTS;
+                let cells = memory[start..].iter_mut().zip(sums).zip(&reads);
+                for ((cell, sum), (biased, _)) in cells {
+                    let bias = bias.filter(|_| *biased).map_or(0, |b| i64::from(b[o]));
+                    *cell = centred(sum + bias);
                 }
             }
-            result
-        })
-        .collect();
-    let count = garbage.exponents.len();
-    for (i, column) in columns.iter().enumerate() {
-        for (o, value) in column.iter().enumerate() {
-            memory[garbage.start as usize + o * count + i] = *value;
         }
     }
     Some(())

@@ -6,6 +6,7 @@ mod common;
 
 use common::{inputs, GraphBuilder, Random};
 use std::collections::BTreeSet;
+use veristar_model::interpret::Sequential;
 use veristar_model::{bounds, Graph, ModelError, Op, Range};
 use veristar_winterfell::{
     prove, setup, verify, Precision, Prepared, Preset, ProveError, SetupOptions, WinterfellProof,
@@ -58,7 +59,8 @@ fn wide_integers_are_proven() {
     let key = &prepared.package.key;
     let proof = WinterfellProof::from_bytes(&proven.proof.to_bytes(), key).expect("bytes");
     let verified = verify(key, &proof).expect("verify");
-    let expected = veristar_model::interpret::run_in(&graph, &row[0], BOUND).expect("run");
+    let expected =
+        veristar_model::interpret::run_in(&graph, &row[0], BOUND, &Sequential).expect("run");
     for ((_, values), id) in verified.public.iter().zip(&graph.outputs) {
         assert_eq!(*values, expected[*id]);
     }

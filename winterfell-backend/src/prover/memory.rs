@@ -4,7 +4,8 @@ use super::error::ProveError;
 use rayon::prelude::*;
 use veristar_air::lower::conv::geometry;
 use veristar_air::program::{Garbage, Program, PublicTensor};
-use veristar_model::{interpret, FieldBound, Graph, Op};
+use veristar_model::interpret::{self, Parallel};
+use veristar_model::{FieldBound, Graph, Op};
 
 /// What the model computes for a batch: for each inference, the values of all tensors.
 pub struct Execution(pub Vec<Vec<Vec<i64>>>);
@@ -19,7 +20,7 @@ impl Execution {
         inputs: &[Vec<Vec<i64>>],
         bound: FieldBound,
     ) -> Result<Self, ProveError> {
-        let runs = inputs.par_iter().map(|row| interpret::run_in(graph, row, bound));
+        let runs = inputs.par_iter().map(|row| interpret::run_in(graph, row, bound, &Parallel));
         Ok(Self(runs.collect::<Result<_, _>>()?))
     }
 
