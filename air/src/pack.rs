@@ -76,9 +76,10 @@ fn cost(instance: &Instance) -> usize {
 }
 
 impl Candidate {
-    /// The cheapest width whose table is at most `2^ceiling` rows, or the narrowest table.
+    /// The cheapest width whose table is at most `2^ceiling` rows, or else the cheapest that fits.
     fn choose(&self, ceiling: u32, reserved: &Reserved) -> Result<Instance, AirError> {
         let mut best: Option<(bool, usize, Instance)> = None;
+        let mut last = AirError::AddressSpace;
         for width in self.widths.clone() {
             let chip = (self.make)(width);
             let rows = match chip {
@@ -86,14 +87,20 @@ impl Candidate {
                 _ => rows_at(&self.lengths, width),
             };
             let reserved = reserved.of(&chip);
-            let log_size = fit(rows, reserved, &chip)?;
+            let log_size = match fit(rows, reserved, &chip) {
+                Ok(log_size) => log_size,
+                Err(error) => {
+                    last = error;
+                    continue;
+                }
+            };
             let instance = Instance { chip, log_size, reserved: reserved as u32 };
             let key = (log_size > ceiling, cost(&instance));
             if best.as_ref().is_none_or(|(tall, c, _)| key < (*tall, *c)) {
                 best = Some((key.0, key.1, instance));
             }
         }
-        best.map(|(_, _, instance)| instance).ok_or(AirError::AddressSpace)
+        best.map(|(_, _, instance)| instance).ok_or(last)
     }
 }
 

@@ -105,7 +105,32 @@ pub fn witness(prepared: &Prepared, inputs: &[Vec<Vec<i64>>]) -> Result<OwnedWit
     witness_of(prepared, &execution)
 }
 
-fn witness_of(prepared: &Prepared, execution: &Execution) -> Result<OwnedWitness, ProveError> {
+/// The first broken constraint of an execution's witness, with other challenges than the proof that failed:
+/// none makes up for a wrong cell. Empty if all rows are right.
+///
+/// # Errors
+/// As for [`crate::prove()`].
+pub(crate) fn first_violation<MC: MerkleChannel<H: HashBytes>>(
+    prepared: &Prepared<MC>,
+    execution: &Execution,
+) -> Result<String, ProveError>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
+    let made = witness_of(prepared, execution)?;
+    let witness =
+        Witness { values: &made.values, evaluations: &made.evaluations, sums: &made.sums };
+    let found = rows(prepared, &witness, &made.challenges, &made.claims);
+    Ok(found.first().map_or_else(String::new, ToString::to_string))
+}
+
+fn witness_of<MC: MerkleChannel<H: HashBytes>>(
+    prepared: &Prepared<MC>,
+    execution: &Execution,
+) -> Result<OwnedWitness, ProveError>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
     let (program, layout) = (&prepared.program, prepared.layout());
     let graph = &prepared.package.graph;
     let memory = fill(graph, program, execution)?;

@@ -55,40 +55,42 @@ pub fn sums(
         return ((0..4 * count).map(|_| column()).collect(), QM31::zero());
     }
     // The row's own sums: column k holds the first k + 1 pairs (the last: and the term).
-    let rows: Vec<Vec<PackedQM31>> = (0..packed_rows.div_ceil(CHUNK))
-        .into_par_iter()
-        .flat_map_iter(|chunk| {
-            let rows = chunk * CHUNK..packed_rows.min((chunk + 1) * CHUNK);
-            let fractions: Vec<Fractions<'_>> = rows
-                .map(|at| {
-                    let mut driver =
-                        Fractions { columns, challenges, at, pairs: Vec::new(), term: None };
-                    chip.constrain(&mut driver);
-                    driver
-                })
-                .collect();
-            let mut inverses = inverses(&fractions).into_iter();
-            fractions.into_iter().map(move |row| {
-                let mut sum = PackedQM31::zero();
-                let mut result = Vec::with_capacity(count);
-                for ((numerator, _), inverse) in row.pairs.iter().zip(inverses.by_ref()) {
-                    sum += *numerator * inverse;
-                    result.push(sum);
-                }
-                result.extend(row.term.map(|term| sum + term));
-                result
-            })
-        })
-        .collect();
-    let mut result: Vec<BaseColumn> = (0..count)
-        .flat_map(|k| {
-            let coordinate = |i: usize| BaseColumn {
-                data: rows.iter().map(|row| row[k].into_packed_m31s()[i]).collect(),
-                length: placement.rows(),
+    let mut result: Vec<BaseColumn> =
+        (0..4 * count).map(|_| BaseColumn::zeros(placement.rows())).collect();
+    chunks(&mut result).into_par_iter().enumerate().for_each(|(chunk, mut cells)| {
+        let first = chunk * CHUNK;
+        let last = packed_rows.min(first + CHUNK);
+        let mut pairs = Vec::with_capacity((last - first) * count);
+        let mut terms = Vec::new();
+        for at in first..last {
+            let mut driver = Fractions {
+                columns,
+                challenges,
+                at,
+                pairs: std::mem::take(&mut pairs),
+                term: None,
             };
-            [coordinate(0), coordinate(1), coordinate(2), coordinate(3)]
-        })
-        .collect();
+            chip.constrain(&mut driver);
+            pairs = driver.pairs;
+            terms.extend(driver.term);
+        }
+        let inverses = inverses(&pairs);
+        let in_row = pairs.len() / (last - first);
+        for row in 0..last - first {
+            let mut sum = PackedQM31::zero();
+            let own = row * in_row..(row + 1) * in_row;
+            let fractions = pairs[own.clone()].iter().zip(&inverses[own]);
+            let sums = fractions.map(|((numerator, _), inverse)| *numerator * *inverse);
+            for (coordinates, addend) in
+                cells.chunks_mut(4).zip(sums.chain(terms.get(row).copied()))
+            {
+                sum += addend;
+                for (column, cell) in coordinates.iter_mut().zip(sum.into_packed_m31s()) {
+                    column[row] = cell;
+                }
+            }
+        }
+    });
 
     // Zero rows: steps of the running sum are random, but the last leads to the start; the column
     // before a term's takes up the step, other columns are random.
@@ -157,9 +159,23 @@ fn mask(
 /// hundred multiplications.
 const CHUNK: usize = 32;
 
-/// Inverses of the rows' denominators, row after row. Where a denominator is 0 (reserved rows) the
-/// result is that of 1: the numerator is 0 there.
-fn inverses(rows: &[Fractions<'_>]) -> Vec<PackedQM31> {
+/// The cells of all columns, chunk by chunk.
+fn chunks(columns: &mut [BaseColumn]) -> Vec<Vec<&mut [PackedM31]>> {
+    let mut parts: Vec<Vec<&mut [PackedM31]>> = Vec::new();
+    for column in columns {
+        for (chunk, cells) in column.data.chunks_mut(CHUNK).enumerate() {
+            if parts.len() <= chunk {
+                parts.push(Vec::new());
+            }
+            parts[chunk].push(cells);
+        }
+    }
+    parts
+}
+
+/// Inverses of denominators. Where one is 0 (reserved rows) the result is that of 1: the numerator
+/// is 0 there.
+fn inverses(pairs: &[(PackedQM31, PackedQM31)]) -> Vec<PackedQM31> {
     let zero = QM31::zero();
     let nonzero = |d: PackedQM31| {
         let lanes = d.to_array();
@@ -168,15 +184,14 @@ fn inverses(rows: &[Fractions<'_>]) -> Vec<PackedQM31> {
             true => PackedQM31::from_array(lanes.map(|d| if d == zero { QM31::one() } else { d })),
         }
     };
-    let denominators: Vec<PackedQM31> =
-        rows.iter().flat_map(|row| &row.pairs).map(|(_, d)| nonzero(*d)).collect();
+    let denominators: Vec<PackedQM31> = pairs.iter().map(|(_, d)| nonzero(*d)).collect();
     if denominators.is_empty() {
         return Vec::new();
     }
     PackedQM31::batch_inverse(&denominators)
 }
 
-/// Collects the fractions of sixteen rows.
+/// Collects the fractions of sixteen rows, after those of other rows.
 struct Fractions<'a> {
     columns: &'a TableColumns<'a>,
     challenges: &'a PackedChallenges,
@@ -233,13 +248,10 @@ impl Evaluator for Fractions<'_> {
         fractions: &[(PackedM31, PackedQM31)],
         term: Option<&PackedQM31>,
     ) -> bool {
-        self.pairs = fractions
-            .chunks(2)
-            .map(|pair| match pair {
-                [(n0, d0), (n1, d1)] => (*d1 * *n0 + *d0 * *n1, *d0 * *d1),
-                _ => (PackedQM31::from(pair[0].0), pair[0].1),
-            })
-            .collect();
+        self.pairs.extend(fractions.chunks(2).map(|pair| match pair {
+            [(n0, d0), (n1, d1)] => (*d1 * *n0 + *d0 * *n1, *d0 * *d1),
+            _ => (PackedQM31::from(pair[0].0), pair[0].1),
+        }));
         self.term = term.copied();
         true
     }
