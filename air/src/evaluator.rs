@@ -76,6 +76,11 @@ pub trait Evaluator {
     /// The extension-field element with these coordinates.
     fn join(&self, coordinates: [Self::F; 4]) -> Self::E;
 
+    /// Tells the total degree in `(z, alpha)` of the denominators of a row's fractions.
+    fn lookup_degree(&mut self, degree: usize) {
+        let _ = degree;
+    }
+
     /// Offers the row's lookup fractions (numerators and denominators) and the term, before the
     /// constraints on sums are stated. A driver that computes the sums from them returns `true`,
     /// and those constraints are left out; every driver that checks returns `false`.

@@ -5,7 +5,7 @@
 //! element. [`Relation::Memory`] holds `(value, address, 0, 0)`, [`Relation::Table`] holds
 //! `(result, argument, function, 0)`; see [`Relation`] for the others. A use adds `1/h`, a yield of multiplicity `m` adds `-m/h`;
 //! the uses and yields of all chips and of the public values cancel exactly when the multisets
-//! are equal, except with probability about `4 * lookups / |K|` over `(alpha, z)`
+//! are equal, except with probability about `sum of deg h / |K|` over `(alpha, z)`
 //! (Haböck, "Multivariate lookups based on logarithmic derivatives", eprint 2022/1530, section 3).
 //! This needs every tuple to be committed before `alpha` and `z` are drawn, which the order of the
 //! trees gives.
@@ -47,6 +47,17 @@ pub enum Relation {
     Node,
 }
 
+impl Relation {
+    /// Total degree in `(z, alpha)` of a tuple's `h`.
+    pub const fn degree(self) -> usize {
+        match self {
+            Self::Memory => 1,
+            Self::Table | Self::Feature => 3,
+            Self::Node => 4,
+        }
+    }
+}
+
 /// Program column that is 1 on active rows and 0 on reserved rows.
 pub const ACTIVE: usize = 0;
 /// Program column that is 1 on the last reserved row and on the last row.
@@ -57,14 +68,19 @@ pub const SHARED: usize = 2;
 /// Collects the fractions of one row.
 pub struct Lookups<V: Evaluator> {
     active: V::F,
+    /// What the tuples of each relation have in common: tag and `z`, where the row is active.
+    origins: Vec<(Relation, V::E)>,
     fractions: Vec<(V::F, V::E)>,
+    /// Of all denominators.
+    degree: usize,
     term: Option<V::E>,
 }
 
 impl<V: Evaluator> Lookups<V> {
     /// For the current row.
     pub fn new(v: &mut V) -> Self {
-        Self { active: v.program(ACTIVE), fractions: Vec::new(), term: None }
+        let active = v.program(ACTIVE);
+        Self { active, origins: Vec::new(), fractions: Vec::new(), degree: 0, term: None }
     }
 
     /// The column [`ACTIVE`].
@@ -115,18 +131,30 @@ impl<V: Evaluator> Lookups<V> {
     }
 
     fn push(&mut self, v: &V, relation: Relation, times: V::F, h: V::E) {
-        let tag = |number: i32| v.challenge(Challenge::Alpha(3)) * v.integer(number);
-        let constant = match relation {
-            Relation::Memory => v.zero() - v.challenge(Challenge::Z),
-            Relation::Table => v.challenge(Challenge::Alpha(3)) - v.challenge(Challenge::Z),
-            Relation::Feature => tag(2) - v.challenge(Challenge::Z),
-            Relation::Node => tag(3) - v.challenge(Challenge::Z),
+        let h = h + self.origin(v, relation);
+        self.fractions.push((times, h));
+        self.degree += relation.degree();
+    }
+
+    fn origin(&mut self, v: &V, relation: Relation) -> V::E {
+        if let Some((_, origin)) = self.origins.iter().find(|(known, _)| *known == relation) {
+            return origin.clone();
+        }
+        let alpha = || v.challenge(Challenge::Alpha(3));
+        let tag = match relation {
+            Relation::Memory => v.zero(),
+            Relation::Table => alpha(),
+            Relation::Feature => alpha() * v.integer(2),
+            Relation::Node => alpha() * v.integer(3),
         };
-        self.fractions.push((times, h + constant * self.active.clone()));
+        let origin = (tag - v.challenge(Challenge::Z)) * self.active.clone();
+        self.origins.push((relation, origin.clone()));
+        origin
     }
 
     /// States the constraints on the sums columns of a chip of this shape.
     pub fn finish(self, v: &mut V, shape: &Shape) {
+        v.lookup_degree(self.degree);
         if v.take_fractions(&self.fractions, self.term.as_ref()) {
             return;
         }

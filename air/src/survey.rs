@@ -13,6 +13,8 @@ pub struct Survey {
     pub shape: Shape,
     /// Names of the constraints, in the order in which they are stated.
     pub names: Vec<&'static str>,
+    /// Total degree in `(z, alpha)` of the denominators of a row's lookups.
+    pub lookup_degree: usize,
     /// Values columns that are also read at the row before.
     pub values_before: Vec<bool>,
     /// Evaluations columns that are also read at the row before.
@@ -27,6 +29,7 @@ pub fn survey(chip: &impl Constraints) -> Survey {
     let mut driver = Driver(Survey {
         shape,
         names: Vec::new(),
+        lookup_degree: 0,
         values_before: vec![false; shape.values],
         evaluations_before: vec![false; shape.evaluations],
         sums_before: vec![false; shape.sums()],
@@ -106,6 +109,9 @@ impl Evaluator for Driver {
     }
     fn join(&self, _: [Nothing; 4]) -> Nothing {
         Nothing
+    }
+    fn lookup_degree(&mut self, degree: usize) {
+        self.0.lookup_degree = degree;
     }
     fn assert_zero(&mut self, name: &'static str, _: Nothing) {
         self.0.names.push(name);

@@ -1,6 +1,6 @@
 //! The prover, step by step (the verifier's steps are in `veristar_verifier::verify`).
 
-use crate::check::{self, Witness};
+use crate::check;
 use crate::domain::{ChipProver, PackedChallenges};
 use crate::error::ProveError;
 use crate::masks::Masks;
@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use std::sync::Arc;
 use stwo::core::channel::{Channel, MerkleChannel};
 use stwo::core::fields::qm31::QM31;
+use stwo::core::proof_of_work::GrindOps;
 use stwo::core::utils::MaybeOwned;
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
@@ -42,7 +43,6 @@ pub struct Proven {
 ///
 /// # Errors
 /// The number of inferences is not the key's, or an input is outside its range.
-#[instrument(skip_all, name = "prove")]
 pub fn prove<MC: MerkleChannel<H: HashBytes>>(
     prepared: &Prepared<MC>,
     inputs: &[Vec<Vec<i64>>],
@@ -57,6 +57,7 @@ where
 ///
 /// # Errors
 /// As there.
+#[instrument(skip_all, name = "prove")]
 pub fn prove_for<MC: MerkleChannel<H: HashBytes>>(
     prepared: &Prepared<MC>,
     inputs: &[Vec<Vec<i64>>],
@@ -149,7 +150,7 @@ where
         })
         .collect();
     masks.values(&mut values);
-    commit(layout, &mut scheme, channel, &values, "commit values");
+    commit(layout, &mut scheme, channel, values.clone(), "commit values");
     let mut challenges = Challenges::evaluation_points(channel, layout);
 
     // Evaluations, then z, alpha, beta and delta.
@@ -164,8 +165,9 @@ where
         })
         .collect();
     masks.evaluations(&mut evaluations);
-    commit(layout, &mut scheme, channel, &evaluations, "commit evaluations");
-    challenges.draw_lookups(channel);
+    commit(layout, &mut scheme, channel, evaluations.clone(), "commit evaluations");
+    drop(memory);
+    let lookup_nonce = draw_lookups::<MC>(key, &mut challenges, channel);
 
     // Sums and totals.
     let span = info_span!("sums").entered();
@@ -181,8 +183,10 @@ where
         claims.push(claim);
     }
     drop(span);
+    // What is committed stays with the scheme; composing the constraints takes room.
+    drop((values, evaluations));
     channel.mix_felts(&claims);
-    commit(layout, &mut scheme, channel, &columns, "commit sums");
+    commit(layout, &mut scheme, channel, columns, "commit sums");
 
     // Constraints, out-of-domain values, low-degree test.
     let challenges = Arc::new(challenges);
@@ -193,12 +197,12 @@ where
         public,
         claims: &claims,
         challenges: &challenges,
+        lookup_nonce,
     };
-    statement.close(scheme, channel)?.ok_or_else(|| {
-        let witness = Witness { values: &values, evaluations: &evaluations, sums: &columns };
-        let found = check::rows(prepared, &witness, &challenges, &claims);
-        ProveError::Constraint(found.first().map_or_else(String::new, ToString::to_string))
-    })
+    match statement.close(scheme, channel)? {
+        Some(proof) => Ok(proof),
+        None => Err(ProveError::Constraint(check::first_violation(prepared, execution)?)),
+    }
 }
 
 /// What a proof states, once its columns are committed.
@@ -209,6 +213,7 @@ pub(crate) struct Statement<'a> {
     pub public: Vec<Vec<i32>>,
     pub claims: &'a [QM31],
     pub challenges: &'a Arc<Challenges>,
+    pub lookup_nonce: Option<u64>,
 }
 
 impl Statement<'_> {
@@ -239,6 +244,7 @@ impl Statement<'_> {
             samples: opened.samples,
             queried: opened.queried,
             paths: opened.paths,
+            lookup_nonce: self.lookup_nonce,
             opening_nonce: opened.opening_nonce,
             nonce: opened.nonce,
             layers,
@@ -248,12 +254,30 @@ impl Statement<'_> {
     }
 }
 
+/// Draws the lookups' challenges, after the proof of work that the key's parameters ask for.
+pub(crate) fn draw_lookups<MC: MerkleChannel>(
+    key: &Key,
+    challenges: &mut Challenges,
+    channel: &mut MC::C,
+) -> Option<u64>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
+    let bits = key.parameters().lookup_pow_bits;
+    let nonce = (bits > 0).then(|| SimdBackend::grind(channel, bits));
+    if let Some(nonce) = nonce {
+        channel.mix_u64(nonce);
+    }
+    challenges.draw_lookups(channel);
+    nonce
+}
+
 /// Commits a tree of a proof: the columns of all tables, on the trace domain.
 pub(crate) fn commit<'a, MC: MerkleChannel<H: HashBytes>>(
     layout: &Layout,
     scheme: &mut CommitmentSchemeProver<'a, SimdBackend, MC>,
     channel: &mut MC::C,
-    tables: &[Vec<BaseColumn>],
+    tables: Vec<Vec<BaseColumn>>,
     name: &'static str,
 ) where
     SimdBackend: BackendForChannel<MC>,
@@ -263,7 +287,7 @@ pub(crate) fn commit<'a, MC: MerkleChannel<H: HashBytes>>(
     let mut evaluations: Vec<Evaluation> = Vec::new();
     for (instance, columns) in instances.iter().zip(tables) {
         let size = instance.log_size;
-        evaluations.extend(columns.iter().map(|column| evaluation(size, column.clone())));
+        evaluations.extend(columns.into_iter().map(|column| evaluation(size, column)));
     }
     let mut builder = scheme.tree_builder();
     builder.extend_evals(evaluations);

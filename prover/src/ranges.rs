@@ -18,7 +18,7 @@ use crate::error::ProveError;
 use crate::masks::Masks;
 use crate::package::Package;
 use crate::prepared::Prepared;
-use crate::prove::{commit, Statement};
+use crate::prove::{commit, draw_lookups, Statement};
 use crate::randomness::Randomness;
 use crate::sums::{sums, TableColumns};
 use crate::trace::m31;
@@ -292,12 +292,12 @@ where
         };
         let mut masks = Masks::new(layout, shared, randomness);
         masks.values(&mut values);
-        commit(layout, &mut scheme, channel, &values, "commit values");
+        commit(layout, &mut scheme, channel, values.clone(), "commit values");
         let mut challenges = Challenges::evaluation_points(channel, layout);
         let mut evaluations = vec![Vec::new(); layout.instances.len()];
         masks.evaluations(&mut evaluations);
-        commit(layout, &mut scheme, channel, &evaluations, "commit evaluations");
-        challenges.draw_lookups(channel);
+        commit(layout, &mut scheme, channel, evaluations.clone(), "commit evaluations");
+        let lookup_nonce = draw_lookups::<MC>(&self.key, &mut challenges, channel);
 
         let packed = crate::domain::PackedChallenges::new(&challenges, QM31::zero());
         let indices = layout.program_columns().indices;
@@ -318,7 +318,7 @@ where
             claims.push(claim);
         }
         channel.mix_felts(&claims);
-        commit(layout, &mut scheme, channel, &columns, "commit sums");
+        commit(layout, &mut scheme, channel, columns, "commit sums");
 
         let challenges = Arc::new(challenges);
         let statement = Statement {
@@ -328,6 +328,7 @@ where
             public: Vec::new(),
             claims: &claims,
             challenges: &challenges,
+            lookup_nonce,
         };
         let proof = statement.close(scheme, channel)?;
         proof.ok_or_else(|| ProveError::Constraint("a weight is outside its range".into()))

@@ -8,7 +8,7 @@ use crate::error::ProveError;
 use crate::masks::Masks;
 use crate::package::Package;
 use crate::prepared::Prepared;
-use crate::prove::{commit, Statement};
+use crate::prove::{commit, draw_lookups, Statement};
 use crate::randomness::{seed, Randomness};
 use crate::sums::{sums, TableColumns};
 use num_traits::Zero;
@@ -87,8 +87,8 @@ where
     let mut masks = Masks::new(layout, shared, Randomness::from_os()?);
     let mut evaluations = vec![Vec::new(); layout.instances.len()];
     masks.evaluations(&mut evaluations);
-    commit(layout, &mut scheme, channel, &evaluations, "commit evaluations");
-    challenges.draw_lookups(channel);
+    commit(layout, &mut scheme, channel, evaluations, "commit evaluations");
+    let lookup_nonce = draw_lookups::<MC>(&key, &mut challenges, channel);
 
     // No table has lookups: the sums tree holds masks only, and totals are 0.
     let packed = crate::domain::PackedChallenges::new(&challenges, QM31::zero());
@@ -103,7 +103,7 @@ where
         .collect();
     let claims = vec![QM31::zero(); layout.instances.len()];
     channel.mix_felts(&claims);
-    commit(layout, &mut scheme, channel, &columns, "commit sums");
+    commit(layout, &mut scheme, channel, columns, "commit sums");
 
     let challenges = Arc::new(challenges);
     let public = Vec::new();
@@ -114,6 +114,7 @@ where
         public,
         claims: &claims,
         challenges: &challenges,
+        lookup_nonce,
     };
     let proof = statement.close(scheme, channel)?;
     proof.ok_or_else(|| ProveError::Constraint("two commitments of the same weights differ".into()))

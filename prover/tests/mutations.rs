@@ -4,6 +4,7 @@
 mod common;
 
 use common::{everything, inputs, mlp, package, prepared, product, without_weights};
+use std::num::NonZeroU32;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use stwo::prover::backend::simd::column::BaseColumn;
@@ -357,4 +358,31 @@ fn another_product_breaks_the_identity() {
         assert!(witness.violations(&prepared).is_empty(), "{operands:?}");
         assert_eq!(witness.balances(&prepared), operands == [0, 1], "{operands:?}");
     }
+}
+
+/// Tables above 2^13 rows ask for work before the lookups' challenges; lower ones take none.
+#[test]
+fn work_before_the_lookups_is_checked() {
+    let (graph, mut random) = mlp();
+    let many = HidingOption::Proofs(NonZeroU32::new(250).expect("not 0"));
+    let tall = Prepared::new(package(&graph, Preset::Fast, 1, many)).expect("prepare");
+    assert!(tall.layout().log_height() > 13);
+    let proven = prove(&tall, &inputs(&graph, &mut random, 1)).expect("prove");
+    let key = &tall.package.key;
+    let bytes = proven.proof.to_bytes();
+    verify(key, &Proof::from_bytes(&bytes, key).expect("bytes")).expect("honest");
+    let with =
+        |nonce: Option<u64>| verify(key, &Proof { lookup_nonce: nonce, ..proven.proof.clone() });
+    assert!(matches!(with(None), Err(VerifyError::Shape)));
+    let nonce = proven.proof.lookup_nonce.expect("work");
+    // One of 2^10 nonces would do as work, and then other challenges follow.
+    let without_work =
+        |bit: &u32| matches!(with(Some(nonce ^ (1 << bit))), Err(VerifyError::ProofOfWork));
+    assert!((1..20).filter(without_work).count() > 15);
+
+    let low = prepared(&graph, Preset::Fast, 1);
+    let proven = prove(&low, &inputs(&graph, &mut random, 1)).expect("prove");
+    assert_eq!(proven.proof.lookup_nonce, None);
+    let extra = Proof { lookup_nonce: Some(0), ..proven.proof };
+    assert!(matches!(verify(&low.package.key, &extra), Err(VerifyError::Shape)));
 }

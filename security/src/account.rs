@@ -80,6 +80,9 @@ pub struct Sizes {
     pub constraints: u64,
     /// Lookup fractions over all rows of all tables, and those the verifier adds itself.
     pub lookups: u64,
+    /// Total degree in `(z, alpha)` of their denominators: 1 for memory, 3 for tables and features, 4 for records
+    /// of decision trees.
+    pub lookup_degree: u64,
     /// Total degree in `(t, r)` of the linear identity.
     pub degree_in_t_r: u64,
 }
@@ -195,8 +198,10 @@ impl Regime {
 
         // Each entry: name, bits.
         let identity = ("linear identity (t, r)", algebraic(count(challenges.identity)));
-        let lookups = ("lookups (z, alpha)", algebraic(count(challenges.lookups)));
-        let joining = ("joining of the sums (beta)", algebraic(count(challenges.joining)));
+        // Drawn in one round, after a proof of work.
+        let drawn = f64::from(parameters.lookup_pow_bits);
+        let lookups = ("lookups (z, alpha)", algebraic(count(challenges.lookups)) + drawn);
+        let joining = ("joining of the sums (beta)", algebraic(count(challenges.joining)) + drawn);
         let combination = ("combination of constraints", algebraic(count(challenges.constraints)));
         let point = (
             "out-of-domain point",
@@ -220,7 +225,7 @@ impl Regime {
         let weakest = sources.iter().map(|(_, bits)| *bits).fold(f64::INFINITY, f64::min);
         // Casts to integers round down; nothing is below 0.
         Bits {
-            total: weakest.min(algebraic(count(joined))) as u32,
+            total: weakest.min(algebraic(count(joined)) + drawn) as u32,
             sources: sources.iter().map(|(name, bits)| (*name, *bits as u32)).collect(),
         }
     }
@@ -240,12 +245,12 @@ impl Challenges {
             // Schwartz-Zippel: a polynomial of total degree d, not zero, is zero at a random
             // point of K^2 with probability at most d / |K|.
             identity: sizes.degree_in_t_r,
-            // Denominators have total degree 4 in (alpha, z), so the common numerator of E fractions
-            // has degree 4 (E - 1); if the multisets differ it is not zero, because distinct tuples
+            // The common numerator of all fractions has at most the degree of all denominators
+            // together; if the multisets differ it is not zero, because distinct tuples
             // are distinct polynomials in alpha and no multiplicity reaches p. A denominator
             // that is 0 would free its row: E more values of z. Colliding tuples are zeros of the
             // numerator, so they are counted (eprint 2022/1530, section 3).
-            lookups: sizes.lookups.saturating_mul(5),
+            lookups: sizes.lookup_degree.saturating_add(sizes.lookups),
             // lookup sum + beta * (linear identity) = 0 with the second not 0: one beta.
             joining: 1,
             // Powers of one challenge, one violated constraint.
@@ -266,6 +271,7 @@ mod tests {
         columns: 300,
         constraints: 400,
         lookups: 1 << 18,
+        lookup_degree: 4 << 18,
         degree_in_t_r: 1 << 20,
     };
 
@@ -274,6 +280,7 @@ mod tests {
         log_blowup: 1,
         queries: 80,
         pow_bits: 16,
+        lookup_pow_bits: 0,
         opening_pow_bits: 0,
         fold_step: 4,
         log_last_layer: 5,
@@ -282,6 +289,7 @@ mod tests {
         log_blowup: 4,
         queries: 19,
         pow_bits: 20,
+        lookup_pow_bits: 0,
         opening_pow_bits: 0,
         fold_step: 4,
         log_last_layer: 5,
@@ -293,7 +301,13 @@ mod tests {
 
     #[test]
     fn presets_reach_the_minimum() {
-        let tall = Sizes { log_height: 16, columns: 900, lookups: 1 << 22, ..TYPICAL };
+        let tall = Sizes {
+            log_height: 16,
+            columns: 900,
+            lookups: 1 << 22,
+            lookup_degree: 4 << 22,
+            ..TYPICAL
+        };
         let expected = [
             (Preset::Fast, TYPICAL, [98, 96, 43, 55]),
             (Preset::Fast, tall, [99, 96, 50, 54]),
@@ -309,7 +323,13 @@ mod tests {
     /// Large tables need more: 599 openings on 2^19 points leave 124 - 28.2 bits without work.
     #[test]
     fn height_can_exhaust_the_field() {
-        let sizes = Sizes { log_height: 18, columns: 600, lookups: 1 << 23, ..TYPICAL };
+        let sizes = Sizes {
+            log_height: 18,
+            columns: 600,
+            lookups: 1 << 23,
+            lookup_degree: 4 << 23,
+            ..TYPICAL
+        };
         let lazy = account(&FAST, &sizes).conjectured;
         assert_eq!(lazy.total, 95);
         accept(Preset::Fast, &sizes).unwrap();
@@ -354,15 +374,15 @@ mod tests {
 
     #[test]
     fn one_round_adds_its_sources() {
-        // 5 * lookups = 2^28.3 alone; the total counts beta too and is not rounded up.
-        let sizes = Sizes { lookups: 1 << 26, ..TYPICAL };
+        // Degree and lookups are 2^28.3 alone; the total counts beta too and is not rounded up.
+        let sizes = Sizes { lookups: 1 << 26, lookup_degree: 4 << 26, ..TYPICAL };
         let parameters = Parameters { queries: 100, ..FAST };
         assert_eq!(account(&parameters, &sizes).conjectured.total, 95);
     }
 
     #[test]
     fn refusals_name_the_weakest_source() {
-        let sizes = Sizes { lookups: 1 << 30, ..TYPICAL };
+        let sizes = Sizes { lookups: 1 << 30, lookup_degree: 4 << 30, ..TYPICAL };
         let error = accept(Preset::Fast, &sizes).unwrap_err();
         assert_eq!((error.got, error.weakest), (91, "lookups (z, alpha)"));
         assert_eq!(
@@ -379,6 +399,7 @@ mod tests {
             columns: u64::MAX,
             constraints: u64::MAX,
             lookups: u64::MAX,
+            lookup_degree: u64::MAX,
             degree_in_t_r: u64::MAX,
         };
         for preset in Preset::ALL {
@@ -387,8 +408,14 @@ mod tests {
             for bits in [conjectured, random_words, unique_decoding, johnson] {
                 assert!(bits.total < 16);
             }
-            let nothing =
-                Sizes { log_height: 0, columns: 0, constraints: 0, lookups: 0, degree_in_t_r: 0 };
+            let nothing = Sizes {
+                log_height: 0,
+                columns: 0,
+                constraints: 0,
+                lookups: 0,
+                lookup_degree: 0,
+                degree_in_t_r: 0,
+            };
             assert!(
                 account(&preset.parameters(nothing.log_height), &nothing).conjectured.total <= 99
             );
@@ -416,7 +443,8 @@ mod tests {
             lookups in 1u64..1 << 31,
             degree_in_t_r in 1u64..1 << 40,
         ) -> Sizes {
-            Sizes { log_height, columns, constraints, lookups, degree_in_t_r }
+            let lookup_degree = 4 * lookups;
+            Sizes { log_height, columns, constraints, lookups, lookup_degree, degree_in_t_r }
         }
     }
 
@@ -425,10 +453,19 @@ mod tests {
             log_blowup in 1u32..6,
             queries in 1usize..300,
             pow_bits in 0u32..30,
+            lookup_pow_bits in 0u32..16,
             opening_pow_bits in 0u32..16,
             fold_step in 1u32..5,
         ) -> Parameters {
-            Parameters { log_blowup, queries, pow_bits, opening_pow_bits, fold_step, log_last_layer: 2 }
+            Parameters {
+                log_blowup,
+                queries,
+                pow_bits,
+                lookup_pow_bits,
+                opening_pow_bits,
+                fold_step,
+                log_last_layer: 2,
+            }
         }
     }
 
@@ -440,7 +477,8 @@ mod tests {
             let before = totals(&p, &s);
             let more = Parameters { queries: p.queries + 1, ..p };
             let harder = Parameters { pow_bits: p.pow_bits + 1, ..p };
-            for after in [totals(&more, &s), totals(&harder, &s)] {
+            let sooner = Parameters { lookup_pow_bits: p.lookup_pow_bits + 1, ..p };
+            for after in [totals(&more, &s), totals(&harder, &s), totals(&sooner, &s)] {
                 prop_assert!(before.iter().zip(after).all(|(b, a)| *b <= a));
             }
         }
@@ -452,6 +490,7 @@ mod tests {
                 Sizes { columns: s.columns * 2, ..s },
                 Sizes { constraints: s.constraints * 2, ..s },
                 Sizes { lookups: s.lookups * 2, ..s },
+                Sizes { lookup_degree: s.lookup_degree * 2, ..s },
                 Sizes { degree_in_t_r: s.degree_in_t_r * 2, ..s },
             ];
             for sizes in larger {

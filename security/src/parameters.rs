@@ -11,6 +11,8 @@ pub struct Parameters {
     pub queries: usize,
     /// Bits of proof of work before the queries are drawn.
     pub pow_bits: u32,
+    /// Bits of proof of work before the lookups' challenges; 0 for none.
+    pub lookup_pow_bits: u32,
     /// Bits of proof of work before the challenge that combines the openings.
     pub opening_pow_bits: u32,
     /// log2 of the folding factor between FRI layers.
@@ -59,7 +61,13 @@ impl Preset {
             Preset::Compact => (5, 16, 18, 16),
             Preset::Starknet => (4, 20, 16, 8),
         };
+        // A contract takes low tables only, which need none.
+        let lookup_pow_bits = match self {
+            Preset::Fast | Preset::Compact if log_height > LOG_LOW => 10,
+            _ => 0,
+        };
         Parameters {
+            lookup_pow_bits,
             log_blowup,
             queries,
             pow_bits,

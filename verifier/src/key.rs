@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use stwo::core::fri::FriConfig;
 use stwo::core::pcs::PcsConfig;
 use veristar_air::chips::{Chip, Constraints};
+use veristar_air::logup::Relation;
 use veristar_air::program::Layout;
 use veristar_air::survey::survey;
 use veristar_security::{
@@ -98,12 +99,15 @@ impl Key {
     /// Sizes on which bits of security depend.
     pub fn sizes(&self) -> Sizes {
         let tables = self.layout.instances.iter().map(|i| (survey(&i.chip), 1u64 << i.log_size));
+        let public = self.layout.public.iter().map(|t| t.addresses.len() as u64);
+        let own = public.sum::<u64>() + self.layout.constants.len() as u64;
         let mut sizes = Sizes {
             log_height: self.layout.log_height(),
             columns: self.layout.program_columns().log_sizes.len() as u64
                 + COMPOSITION_COLUMNS as u64,
             constraints: 0,
-            lookups: self.layout.public.iter().map(|t| t.addresses.len() as u64).sum(),
+            lookups: own,
+            lookup_degree: own * Relation::Memory.degree() as u64,
             degree_in_t_r: 0,
         };
         for ((survey, rows), instance) in tables.zip(&self.layout.instances) {
@@ -118,6 +122,7 @@ impl Key {
             sizes.columns += opened;
             sizes.constraints += survey.names.len() as u64;
             sizes.lookups += rows * shape.lookups as u64;
+            sizes.lookup_degree += rows * survey.lookup_degree as u64;
             // Positions are exponents of t, outputs of r: a compiled program has no more of them
             // than elements evaluated and weights placed.
             if let Chip::Horner(_) | Chip::Weights(_) = instance.chip {

@@ -53,6 +53,8 @@ pub struct Proof {
     pub queried: Vec<Vec<Vec<M31>>>,
     /// For each tree, the hashes that complete its Merkle paths.
     pub paths: Vec<Vec<Hash>>,
+    /// Proof of work before the lookups' challenges, where the key's parameters ask for one.
+    pub lookup_nonce: Option<u64>,
     /// Proof of work before the openings are combined.
     pub opening_nonce: u64,
     /// Proof of work before the queries are drawn.
@@ -126,6 +128,9 @@ impl Proof {
         for path in &self.paths {
             w.list(path, |w, hash| w.hash(hash));
         }
+        if let Some(nonce) = self.lookup_nonce {
+            w.u64(nonce);
+        }
         w.u64(self.opening_nonce);
         w.u64(self.nonce);
         w.list(&self.layers, |w: &mut Writer, layer| {
@@ -190,6 +195,10 @@ impl Proof {
         r.section("Merkle paths");
         let paths = counts.iter().map(|_| r.list(32, Reader::hash)).collect::<Result<_, _>>()?;
         r.section("proof of work");
+        let lookup_nonce = match key.parameters().lookup_pow_bits {
+            0 => None,
+            _ => Some(r.u64()?),
+        };
         let opening_nonce = r.u64()?;
         let nonce = r.u64()?;
         r.section("low-degree test");
@@ -217,6 +226,7 @@ impl Proof {
             samples,
             queried,
             paths,
+            lookup_nonce,
             opening_nonce,
             nonce,
             layers,

@@ -144,6 +144,18 @@ fn verify_with<'k, MC: MerkleChannel<H: HashBytes>>(
 
     // Step 3.
     mix(channel, evaluations);
+    let worked = match (key.parameters().lookup_pow_bits, proof.lookup_nonce) {
+        (0, None) => true,
+        (0, Some(_)) | (_, None) => return Err(VerifyError::Shape),
+        (bits, Some(nonce)) => {
+            let worked = channel.verify_pow_nonce(bits, nonce);
+            channel.mix_u64(nonce);
+            worked
+        }
+    };
+    if !worked {
+        return Err(VerifyError::ProofOfWork);
+    }
     challenges.draw_lookups(channel);
 
     // Step 4. A table without lookups has no running sum that would tie its total to anything.

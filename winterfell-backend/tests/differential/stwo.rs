@@ -89,6 +89,7 @@ pub fn judge(
     masks.evaluations(&mut evaluations);
     alter(Stage::Evaluations, &mut evaluations, 4);
     commit(&mut scheme, channel, &evaluations);
+    assert_eq!(key.parameters().lookup_pow_bits, 0, "a low table");
     challenges.draw_lookups(channel);
 
     let indices = layout.program_columns().indices;
@@ -130,6 +131,7 @@ pub fn judge(
             samples: opened.samples,
             queried: opened.queried,
             paths: opened.paths,
+            lookup_nonce: None,
             opening_nonce: opened.opening_nonce,
             nonce: opened.nonce,
             layers,
