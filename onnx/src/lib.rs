@@ -21,7 +21,7 @@
 //! | `simplify` | folding into linear layers, closure of element-wise chains into functions |
 //! | `float`, `expr` | runs the float graph; one-input functions |
 //! | `precision` | bits of each tensor; masks before a softmax |
-//! | `calibrate` | ranges of all tensors over the data |
+//! | `calibrate` | ranges of all tensors over the data: min-max, percentiles, least squared error |
 //! | [`mod@quantise`] | scales, weights, tables: the integer graph |
 //! | [`attribution`] | which layer costs most precision |
 //! | [`report`] | error and accuracy against float |
@@ -58,5 +58,5 @@ pub use dataset::Dataset;
 pub use error::OnnxError;
 pub use load::{FloatModel, LoadOptions, TensorSpec};
 pub use lower::DroppedSoftmax;
-pub use quantise::{quantise, QuantiseOptions, Quantised};
+pub use quantise::{quantise, CalibrationMethod, QuantiseOptions, Quantised};
 pub use report::{evaluate, Report};

@@ -31,6 +31,8 @@ pub struct Precision {
     pub bits: Vec<u32>,
     /// Whether it belongs to statistics.
     pub wide: Vec<bool>,
+    /// Whether linear layers alone read it, perhaps through views.
+    pub operand: Vec<bool>,
     /// Whether it is a difference from a maximum: never above 0.
     pub below: Vec<bool>,
 }
@@ -39,6 +41,7 @@ pub struct Precision {
 pub fn precision(net: &Net, readers: &[Vec<NodeId>], base: u32) -> Precision {
     let wide = statistics(net, readers);
     let mut bits = Vec::with_capacity(net.nodes.len());
+    let mut operand = Vec::with_capacity(net.nodes.len());
     for (id, node) in net.nodes.iter().enumerate() {
         let ends = ends(net, readers, id);
         let linear = |r: &NodeId| {
@@ -50,6 +53,7 @@ pub fn precision(net: &Net, readers: &[Vec<NodeId>], base: u32) -> Precision {
             .map(|r| net.nodes[net.nodes[*r].inputs[0]].shape[2])
             .max();
         let only_linear = !ends.is_empty() && ends.iter().all(linear);
+        operand.push(only_linear);
         bits.push(match (&node.op, terms) {
             (Op::View(_), _) => node.inputs.iter().map(|i| bits[*i]).max().unwrap_or(base),
             (_, Some(terms)) if only_linear => {
@@ -67,7 +71,7 @@ pub fn precision(net: &Net, readers: &[Vec<NodeId>], base: u32) -> Precision {
         below[id] = matches!(node.op, Op::Binary(Binary::Sub))
             && maximum_of(net, node.inputs[1]) == Some(node.inputs[0]);
     }
-    Precision { bits, wide, below }
+    Precision { bits, wide, operand, below }
 }
 
 /// Whether one function, other than a piecewise linear one, alone reads a node.

@@ -8,7 +8,7 @@ use veristar_model::{Op as ModelOp, Range, TensorId, View as ModelView};
 
 use super::{
     emit::{tabulated, Emitter},
-    scale::{is_exponential, is_requantised},
+    readers::{is_exponential, is_requantised},
     ACCUMULATOR_LIMIT,
 };
 use crate::{

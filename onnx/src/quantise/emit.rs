@@ -8,14 +8,15 @@ use veristar_model::{
 };
 
 use super::{
-    scale::{fused, scales, Scales, Shape},
+    readers::{fused, only_output},
+    scale::{scales, Scales, Shape},
     QuantiseOptions,
 };
 use crate::{
-    calibrate::Seen,
+    calibrate::{Calibration, Seen},
     error::OnnxError,
     expr::Function,
-    net::{Net, NodeId, Op, View},
+    net::{Net, NodeId, Op},
 };
 
 /// State of the emission.
@@ -44,15 +45,15 @@ pub struct Target {
 /// Quantises the whole graph.
 pub fn emit(
     net: &Net,
-    seen: &[Seen],
+    calibration: &Calibration,
     exact: &[bool],
     options: &QuantiseOptions,
 ) -> Result<Graph, OnnxError> {
     let readers = net.consumers();
-    let scales = scales(net, &readers, seen, exact, options);
+    let scales = scales(net, &readers, calibration, exact, options);
     let mut emitter = Emitter {
         net,
-        seen,
+        seen: &calibration.seen,
         options,
         readers,
         scales,
@@ -189,7 +190,8 @@ impl Emitter<'_> {
                 let same = function.as_ref().is_some_and(Function::is_homogeneous);
                 let own = self.scales.own[id];
                 let to = self.scales.shared[reader];
-                Target { node: reader, function, from: if same { own.min(to) } else { own } }
+                let finest = own + self.scales.finer[reader] as i32;
+                Target { node: reader, function, from: if same { finest.min(to) } else { own } }
             }
             None => Target { node: id, function: None, from: self.scales.shared[id] },
         }
@@ -205,7 +207,10 @@ impl Emitter<'_> {
         shift: i32,
         reach: Option<Range>,
     ) -> Result<usize, OnnxError> {
-        let (lo, hi) = self.domain(id, target.function.is_some(), shift, reach);
+        // A finer grid than min-max's reaches as far as that with more arguments.
+        let finer = (-step.log2()).ceil() as i32 - self.scales.own[id];
+        let finer = finer.clamp(0, self.scales.finer[target.node] as i32);
+        let (lo, hi) = self.domain(id, target.function.is_some(), shift, finer, reach);
         let shape = Shape {
             step,
             to: self.scales.shared[target.node],
@@ -310,23 +315,8 @@ impl Emitter<'_> {
             .unwrap_or(Range { lo: 0, hi: 0 })
     }
 
-    /// Whether the user alone sees the node's tensor, perhaps through views.
+    /// Whether the user alone sees the node's tensor.
     pub(super) fn only_output(&self, id: NodeId) -> bool {
-        let readers = &self.readers[id];
-        if readers.is_empty() {
-            return self.net.outputs.contains(&id);
-        }
-        readers.iter().all(|r| {
-            matches!(
-                self.net.nodes[*r].op,
-                Op::View(
-                    View::Reshape
-                        | View::Transpose(_)
-                        | View::Slice { .. }
-                        | View::Select { .. }
-                        | View::Broadcast
-                )
-            ) && self.only_output(*r)
-        })
+        only_output(self.net, &self.readers, id)
     }
 }

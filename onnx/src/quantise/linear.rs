@@ -8,7 +8,12 @@
 
 use veristar_model::{Coefficients, Conv2d, Op as ModelOp, Range, TensorId};
 
-use super::{emit::Emitter, scale::is_requantised, ACCUMULATOR_LIMIT};
+use super::{
+    emit::{Emitter, Target},
+    readers::is_requantised,
+    table::LARGEST_SHIFTED,
+    ACCUMULATOR_LIMIT,
+};
 use crate::{
     error::OnnxError,
     net::{Constants, Conv, MatMul, NodeId},
@@ -202,7 +207,7 @@ impl Emitter<'_> {
         } else if raw {
             self.uniform(id, rows, ex, range)?
         } else {
-            self.per_channel(id, rows, ex, target.from, range)?
+            self.per_channel(id, rows, ex, &target, range)?
         };
         let name = self.net.nodes[id].name.clone();
         let out_shape = self.net.nodes[id].shape.clone();
@@ -264,10 +269,17 @@ impl Emitter<'_> {
         id: NodeId,
         rows: &Rows<'_>,
         ex: i32,
-        from: i32,
+        target: &Target,
         range: Range,
     ) -> Result<Quantised, OnnxError> {
-        let max_shift = self.options.max_shift as i32;
+        let mut max_shift = self.options.max_shift as i32;
+        let finer = self.scales.finer[target.node] as i32;
+        if finer > 0 {
+            // More bits before the shift are as many less dropped by it.
+            let bits = self.scales.precision.bits[id] as i32 + finer;
+            max_shift = max_shift.min((LARGEST_SHIFTED - bits).max(0));
+        }
+        let from = target.from;
         let mut worst = 0.0;
         for eq in (from - MAX_LOWERING..=from).rev() {
             let chosen: Result<Vec<(i32, f64)>, f64> = (0..rows.bias.len())

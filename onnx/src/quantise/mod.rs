@@ -4,11 +4,14 @@
 //! `q` for the real value `q * 2^-e`. With A = [`QuantiseOptions::activation_bits`], the exponent is
 //! the largest that keeps the calibrated values within +-2^A. Arguments of tables may reach +-2^(A+1),
 //! twice the calibrated range; results saturate at +-2^A; arguments beyond are refused by the
-//! interpreter, never wrapped.
+//! interpreter, never wrapped. Calibration by percentiles or errors makes some grids finer than that
+//! (`clip`): then results saturate within the calibrated range.
 //!
 //! | file | idea |
 //! |---|---|
 //! | `scale` | one exponent per tensor; views share their inputs' |
+//! | `clip` | which tensors may be clamped within what calibration saw |
+//! | `readers` | what reads a tensor: one function alone, a requantisation, the user |
 //! | `emit` | builds the graph: grids, requantisation, fused functions |
 //! | `table` | functions as tables, shared |
 //! | `linear` | integer weights under the accumulator bound; constants per channel |
@@ -19,18 +22,23 @@
 //! | `trees` | records of decision trees, thresholds and leaves in integers |
 //! | `view` | element moves, inputs, constants |
 
+mod clip;
 mod combine;
 mod emit;
 mod exact;
 mod line;
 mod linear;
 mod pooling;
+mod readers;
 mod scale;
 mod table;
 mod thresholds;
 mod trees;
 mod view;
 
+pub use crate::calibrate::method::CalibrationMethod;
+#[cfg(test)]
+pub(crate) use scale::exponent;
 use veristar_model::{bounds, Graph};
 
 use crate::{
@@ -59,6 +67,8 @@ pub struct QuantiseOptions {
     pub any_weights: bool,
     /// Calibrated ranges are multiplied by this. At least 1.
     pub margin: f64,
+    /// How the ranges of activations follow from what calibration saw.
+    pub calibration: CalibrationMethod,
 }
 
 impl Default for QuantiseOptions {
@@ -69,6 +79,7 @@ impl Default for QuantiseOptions {
             weight_bits: 15,
             any_weights: false,
             margin: 1.0,
+            calibration: CalibrationMethod::MinMax,
         }
     }
 }
@@ -95,17 +106,17 @@ pub fn quantise(
     if data.is_empty() {
         return Err(OnnxError::NoRows { path: "calibration data".into() });
     }
-    let seen = {
+    let calibration = {
         let _span = tracing::info_span!("calibrate", rows = data.len()).entered();
         cross_check(model, data)?;
-        calibrate(model, data)?
+        calibrate(model, data, !options.calibration.is_min_max())?
     };
-    refuse_undefined(model.net(), &seen)?;
+    refuse_undefined(model.net(), &calibration.seen)?;
     let exact: Vec<bool> = (0..model.inputs().len())
         .map(|k| data.rows.iter().all(|r| r[k].iter().all(|v| v.fract() == 0.0)))
         .collect();
     let _span = tracing::info_span!("quantise").entered();
-    let mut graph = emit::emit(model.net(), &seen, &exact, options)?;
+    let mut graph = emit::emit(model.net(), &calibration, &exact, options)?;
     refuse_rounded(model, &graph)?;
     graph.name = model.name().to_string();
     if options.any_weights {
@@ -175,6 +186,12 @@ fn check_options(options: &QuantiseOptions) -> Result<(), OnnxError> {
     if !(1.0..=1024.0).contains(&options.margin) {
         let got = options.margin as i64;
         return Err(OnnxError::Option { option: "margin", got, expected: "1 to 1024" });
+    }
+    if let (false, CalibrationMethod::Percentile(percent)) =
+        (options.calibration.is_valid(), options.calibration)
+    {
+        let (option, got) = ("calibration percentile", percent as i64);
+        return Err(OnnxError::Option { option, got, expected: "50 to 100" });
     }
     Ok(())
 }

@@ -175,7 +175,7 @@ impl Emitter<'_> {
         let sum_max = self.seen[id].max_abs() * self.options.margin / f64::from(smallest);
         let shift = (ex - exponent(sum_max, self.options.activation_bits)).clamp(0, MAX_SHIFT + 2);
         let e = ex - shift;
-        let (lo, hi) = self.domain(id, false, shift, None);
+        let (lo, hi) = self.domain(id, false, shift, 0, None);
         let saturation = 1i64 << self.options.activation_bits;
         let shape = Shape { step: 2f64.powi(-e), to: e, lo, hi, saturation, floor: None, shift };
         let seen = self.seen[id];

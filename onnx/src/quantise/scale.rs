@@ -6,13 +6,17 @@
 use tract_onnx::prelude::DatumType;
 
 use crate::{
-    calibrate::Seen,
+    calibrate::{Calibration, Seen},
     integral::integral,
     net::{Binary, Net, NodeId, Op, ReduceKind},
     precision::{precision, Precision},
 };
 
-use super::QuantiseOptions;
+use super::{
+    clip,
+    readers::{is_exponential, is_requantised},
+    QuantiseOptions,
+};
 
 /// Exponents stay within this: integers of reals from 2^-40 to 2^40.
 const MAX_EXPONENT: i32 = 40;
@@ -37,6 +41,8 @@ pub struct Scales {
     pub group: Vec<NodeId>,
     /// Results saturate here.
     pub saturation: Vec<i64>,
+    /// How much finer than min-max calibration makes it a grid may be, in bits: larger values are clamped.
+    pub finer: Vec<u32>,
     /// Bits of each tensor, and what else decides about them.
     pub precision: Precision,
     /// What stands for minus infinity.
@@ -54,24 +60,6 @@ pub fn exponent(max_abs: f64, bits: u32) -> i32 {
         e -= 1;
     }
     e.clamp(-MAX_EXPONENT, MAX_EXPONENT)
-}
-
-/// The one-input function that a node's tensor exists only for.
-pub fn fused(net: &Net, readers: &[Vec<NodeId>], id: NodeId) -> Option<NodeId> {
-    match readers[id].as_slice() {
-        [reader]
-            if !net.outputs.contains(&id) && matches!(net.nodes[*reader].op, Op::Function(_)) =>
-        {
-            Some(*reader)
-        }
-        _ => None,
-    }
-}
-
-/// Whether a requantisation alone takes a node's sums, which have to be exact then.
-pub fn is_requantised(net: &Net, readers: &[Vec<NodeId>], id: NodeId) -> bool {
-    let requantises = |reader: &NodeId| matches!(net.nodes[*reader].op, Op::Requantise(_));
-    matches!(readers[id].as_slice(), [only] if requantises(only))
 }
 
 /// What a table tabulates: argument `i * step`, result rounded to `2^-to`.
@@ -96,10 +84,11 @@ pub struct Shape {
 pub fn scales(
     net: &Net,
     readers: &[Vec<NodeId>],
-    seen: &[Seen],
+    calibration: &Calibration,
     exact: &[bool],
     options: &QuantiseOptions,
 ) -> Scales {
+    let seen = calibration.seen.as_slice();
     let mut precision = precision(net, readers, options.activation_bits);
     let floor = floors(net, readers, seen);
     let spans = integral(net);
@@ -107,6 +96,7 @@ pub fn scales(
     let mut own = Vec::with_capacity(count);
     let mut wanted = Vec::with_capacity(count);
     let mut saturation = Vec::with_capacity(count);
+    let mut finer = Vec::with_capacity(count);
     for (id, node) in net.nodes.iter().enumerate() {
         let mut max_abs = seen[id].max_abs() * options.margin;
         let sums = is_requantised(net, readers, id);
@@ -183,9 +173,18 @@ pub fn scales(
             }
             _ => {}
         }
+        let mut clipped = 0u32;
         if whole.is_some() || sums {
             (e, want, room) = (0, 0, bits);
+        } else if let (Some(histogram), true) =
+            (calibration.histograms.get(id), want < i32::MAX && !seen[id].masked)
+        {
+            let beyond = |x: NodeId| (own[x] - want).max(0) as u32 + finer[x];
+            let most = clip::most(net, readers, &precision, id, &beyond);
+            clipped = options.calibration.finer(histogram, want, bits, options.margin, most);
+            want += clipped as i32;
         }
+        finer.push(clipped);
         own.push(e);
         wanted.push(want);
         saturation.push(1i64 << room);
@@ -206,7 +205,7 @@ pub fn scales(
     }
     let chosen = |g: &NodeId| Some(of_group[*g]).filter(|e| *e < i32::MAX).unwrap_or(0);
     let shared = group.iter().map(chosen).collect();
-    Scales { own, shared, group, saturation, precision, floor }
+    Scales { own, shared, group, saturation, finer, precision, floor }
 }
 
 /// Most bits of integers that are kept exact: a table has four times as many entries.
@@ -225,13 +224,6 @@ const NEGLIGIBLE: f32 = 16.0;
 const MASKED_REACH: f64 = 3.9;
 /// How far below everything else minus infinity has to be.
 const DEPTH: f64 = 12.0;
-
-/// Whether a node is the argument of an exponential and of nothing else.
-pub fn is_exponential(net: &Net, readers: &[Vec<NodeId>], id: NodeId) -> bool {
-    fused(net, readers, id).is_some_and(
-        |reader| matches!(&net.nodes[reader].op, Op::Function(f) if f.is_exponential()),
-    )
-}
 
 /// A number for minus infinity at each node that holds it: so low that after all sums with other
 /// tensors `exp` of the difference to the maximum is 0.

@@ -2,14 +2,11 @@
 
 use veristar_model::{Range, Table, TableId};
 
-use super::{
-    emit::Emitter,
-    scale::{is_exponential, Shape},
-};
+use super::{emit::Emitter, readers::is_exponential, scale::Shape};
 use crate::{calibrate::Seen, error::OnnxError, expr::Function, net::NodeId, precision::MASKED};
 
 /// A domain of `2^(bits + 2)` arguments, shifted, stays below the field's characteristic.
-const LARGEST_SHIFTED: i32 = 28;
+pub(super) const LARGEST_SHIFTED: i32 = 28;
 /// Entries times `2^shift` of a table that serves another node too.
 const LONGEST_SHARED: i64 = 1 << 30;
 /// Most arguments of an exponential: they reach further below 0 than calibration says.
@@ -64,24 +61,25 @@ impl Emitter<'_> {
     }
 
     /// Arguments that node `id`'s table takes after an accumulator shifted by `shift`, which can reach
-    /// `reach`: twice the calibrated range. A plain requantisation has the whole domain, so that one
+    /// `reach`: twice the calibrated range, of which they are `finer` more bits than usual. A plain requantisation has the whole domain, so that one
     /// table serves many nodes; a function only what can be reached.
     pub(super) fn domain(
         &self,
         id: NodeId,
         function: bool,
         shift: i32,
+        finer: i32,
         reach: Option<Range>,
     ) -> (i64, i64) {
         let precision = &self.scales.precision;
-        let bits = precision.bits[id];
+        let bits = precision.bits[id] as i32 + finer;
         let end = match self.seen[id].masked {
             true => 4i64 << bits,
             false => 2i64 << bits,
         };
         let (mut lo, mut hi) = (-end, end - 1);
         let Some(reach) = reach else { return (lo, hi) };
-        let ambiguous = shift + bits as i32 > LARGEST_SHIFTED;
+        let ambiguous = shift + bits > LARGEST_SHIFTED;
         if ambiguous || (precision.wide[id] && function) {
             (lo, hi) = (lo.max(reach.lo), hi.min(reach.hi));
             if function && precision.below[id] {
