@@ -20,6 +20,7 @@
 //! | `lower` | tract's operators to the few of the float graph |
 //! | `simplify` | folding into linear layers, closure of element-wise chains into functions |
 //! | `float`, `expr` | runs the float graph; one-input functions |
+//! | `smooth` | outliers of activations, moved into weights |
 //! | `precision` | bits of each tensor; masks before a softmax |
 //! | `calibrate` | ranges of all tensors over the data: min-max, percentiles, least squared error |
 //! | [`mod@quantise`] | scales, weights, tables: the integer graph |
@@ -52,6 +53,7 @@ pub mod report;
 mod requantise;
 mod rewrite;
 mod simplify;
+mod smooth;
 pub mod supported;
 
 pub use dataset::Dataset;

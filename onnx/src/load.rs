@@ -23,6 +23,7 @@ use tract_onnx::{
 
 use crate::{
     control,
+    dataset::Dataset,
     error::{one_line, OnnxError},
     expand,
     expr::{from_f32, to_f32},
@@ -33,6 +34,7 @@ use crate::{
     proto::{node_name, unsupported},
     qdq, requantise, rewrite,
     simplify::simplify,
+    smooth::smooth,
 };
 
 /// How to load a model.
@@ -307,6 +309,15 @@ impl FloatModel {
                 Some((node.name.clone(), array))
             })
             .collect())
+    }
+
+    /// The same function in floats, with outliers of activations moved into the weights of the matrix products that
+    /// read them; `strength` is how far, 0 to 1. `data` says how large activations are.
+    ///
+    /// # Errors
+    /// [`OnnxError::Option`] for another strength, and those of [`Self::run`].
+    pub fn smoothed(&self, data: &Dataset, strength: f64) -> Result<Self, OnnxError> {
+        Ok(Self { net: smooth(self, data, strength)?, ..self.clone() })
     }
 
     pub(crate) fn trace(&self, flat: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, OnnxError> {

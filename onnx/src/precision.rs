@@ -108,7 +108,8 @@ fn passes(op: &Op) -> bool {
     }
 }
 
-fn statistics(net: &Net, readers: &[Vec<NodeId>]) -> Vec<bool> {
+/// The nodes that belong to statistics.
+pub fn statistics(net: &Net, readers: &[Vec<NodeId>]) -> Vec<bool> {
     let mut wide = vec![false; net.nodes.len()];
     for (id, node) in net.nodes.iter().enumerate() {
         if !matches!(node.op, Op::Reduce(_)) || !passes(&node.op) {
