@@ -323,6 +323,12 @@ fn arguments() {
     setup(&["--preset", "loud"], "loud");
     setup(&["--public", "none,output"], "stands alone");
     setup(&["--activation-bits", "40"], "4 to 16");
+    for bad in ["max", "percentile", "percentile:", "percentile:101", "percentile:x", "mse:2"] {
+        setup(&["--calibration-method", bad], "percentile:P with P from 50 to 100");
+    }
+    for bad in ["--smooth=-1", "--smooth=1.5", "--smooth=much", "--smooth=NaN"] {
+        setup(&[bad], "a number from 0 to 1");
+    }
     setup(&["--shape", "features"], "expected INPUT=DIMS");
     setup(&["--shape", "features=1,62"], "features");
     setup(&["--batch", "0"], "--batch");

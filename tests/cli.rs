@@ -349,6 +349,44 @@ fn a_report_says_which_layer_costs_most() {
     assert!(coarser["attribution"]["error"].as_f64().unwrap() > 3.0 * error);
 }
 
+/// Both commands take the ways to quantise, say which were taken, and refuse others.
+#[test]
+fn ways_to_quantise_are_chosen() {
+    let work = Workspace::new();
+    let (onnx, data) = (fixture("digits.onnx"), fixture("digits.calibration.npz"));
+    let report = |more: &[&str]| {
+        let first = ["calibrate-report", &onnx, "--calibration", &data, "--activation-bits", "5"];
+        work.ok(&[&first[..], more].concat())
+    };
+    let plain = report(&[]);
+    let method = |answer: &Value| answer["quantising"]["calibration_method"].clone();
+    assert_eq!((method(&plain), &plain["quantising"]["smooth"]), ("minmax".into(), &0.0.into()));
+    let clipped = report(&["--calibration-method", "percentile:99.5"]);
+    assert_eq!(method(&clipped), "percentile:99.5");
+    assert_ne!(plain["report"]["outputs"], clipped["report"]["outputs"]);
+
+    let more = ["--calibration-method", "mse", "--smooth", "0.5"];
+    let made = work.setup("digits", &more);
+    assert_eq!((method(&made), &made["quantising"]["smooth"]), ("mse".into(), &0.5.into()));
+    let input = fixture("digits.input.json");
+    let proved = work.ok(&["prove", "m.vsm", "--input", &input, "-o", "p"]);
+    let ran = work.ok(&["run", "m.vsm", "--input", &input]);
+    assert_eq!(proved["outputs"][0][0]["values"], ran["outputs"][0]["quantised"]);
+    assert!(ran["largest_difference"].as_f64().unwrap() < 0.05, "{ran}");
+
+    for command in ["setup", "calibrate-report"] {
+        let first = [command, &onnx, "--calibration", &data, "-o", "x"];
+        for (bad, accepted) in [
+            (["--calibration-method", "percentile:20"], "minmax, mse, or percentile:P"),
+            (["--smooth", "2"], "a number from 0 to 1"),
+        ] {
+            let done = work.raw(&[&first[..], &bad].concat());
+            assert_eq!(done.code, 2);
+            assert!(done.stderr.contains(accepted), "{}", done.stderr);
+        }
+    }
+}
+
 #[test]
 fn demo_refuses_every_cheat() {
     let done = run(&["demo", "--json"]);

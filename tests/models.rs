@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use veristar::{
-    model::interpret,
-    onnx::{quantise, report::quantise_inputs, Dataset, FloatModel, QuantiseOptions},
+    model::{interpret, Graph, Op},
+    onnx::{
+        quantise, report::quantise_inputs, CalibrationMethod, Dataset, FloatModel, QuantiseOptions,
+    },
     prover::ranges::{prove_ranges, verify_ranges, RangesProof},
     prover::{check, prove, setup, HidingOption, Prepared, SetupOptions},
     security::Preset,
@@ -15,16 +17,22 @@ fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-/// Sets up with hiding, checks the witness row by row, proves, verifies from bytes, and compares with the
-/// interpreter; another public value, or another model's key, is refused.
-fn proven(name: &str, options: &QuantiseOptions) {
-    let any_weights = options.any_weights;
+/// A fixture's graph and the integers of its first test input.
+fn quantised(name: &str, options: &QuantiseOptions) -> (Graph, Vec<Vec<i64>>) {
     let model = FloatModel::load(fixture(&format!("{name}.onnx"))).expect("load");
     let load = |part: &str| Dataset::load(fixture(&format!("{name}.{part}.npz")), &model);
     let data = load("calibration").expect("calibration data");
     let graph = quantise(&model, &data, options).expect("quantise").graph;
     let test = load("test").expect("test data");
     let inputs = quantise_inputs(&graph, &test.rows[0]);
+    (graph, inputs)
+}
+
+/// Sets up with hiding, checks the witness row by row, proves, verifies from bytes, and compares with the
+/// interpreter; another public value, or another model's key, is refused.
+fn proven(name: &str, options: &QuantiseOptions) {
+    let any_weights = options.any_weights;
+    let (graph, inputs) = quantised(name, options);
     let values = interpret::run(&graph, &inputs).expect("interpret");
     let outputs: Vec<Vec<i64>> = graph.outputs.iter().map(|id| values[*id].clone()).collect();
 
@@ -84,4 +92,27 @@ fn char_lstm() {
 #[test]
 fn char_gru() {
     proven("char_gru", &QuantiseOptions::default());
+}
+
+/// Values beyond a percentile are clamped by the tables that a proof is about: it shows what the interpreter says.
+#[test]
+fn digits_with_clamped_values() {
+    let clipped = QuantiseOptions {
+        calibration: CalibrationMethod::Percentile(90.0),
+        ..QuantiseOptions::default()
+    };
+    assert_eq!(at_an_end("digits", &QuantiseOptions::default()), 0);
+    let clamped = at_an_end("digits", &clipped);
+    assert!(clamped > 20, "{clamped}");
+    proven("digits", &clipped);
+}
+
+/// How many values are the ends of a whole range.
+fn at_an_end(name: &str, options: &QuantiseOptions) -> usize {
+    let (graph, inputs) = quantised(name, options);
+    let values = interpret::run(&graph, &inputs).expect("interpret");
+    let end = 1i64 << options.activation_bits;
+    let tabulated =
+        graph.nodes.iter().filter(|n| matches!(n.op, Op::Unary { .. } | Op::Binary { .. }));
+    tabulated.flat_map(|n| &values[n.output]).filter(|v| v.abs() == end).count()
 }

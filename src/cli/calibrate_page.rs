@@ -21,7 +21,7 @@ svg{width:100%;height:auto}svg text{fill:var(--ink);font:12px system-ui,sans-ser
 const BARS: usize = 64;
 
 /// The page.
-pub fn page(name: &str, data: &str, bits: u32, report: &Report, costs: &Attribution) -> String {
+pub fn page(name: &str, data: &str, how: &str, report: &Report, costs: &Attribution) -> String {
     let mut html = String::new();
     let title = escape(name);
     let most = costs.worst();
@@ -38,7 +38,7 @@ pub fn page(name: &str, data: &str, bits: u32, report: &Report, costs: &Attribut
         html,
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
 <title>Precision of {title}</title><style>{STYLE}</style><h1>Precision of <code>{title}</code></h1>\
-<p>The quantised model against the float one, on {data} data, with {bits} bits for activations. {verdict}</p>"
+<p>The quantised model against the float one, on {data} data, with {how}. {verdict}</p>"
     );
     outputs(&mut html, report);
     let _ = write!(

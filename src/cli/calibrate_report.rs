@@ -1,13 +1,13 @@
 //! `veristar calibrate-report`: how far the quantised model is from float, layer by layer.
 
-use super::{calibrate_page, files, setup, text, ui::Ui};
+use super::{calibrate_page, files, quantising, setup, text, ui::Ui};
 use anyhow::Result;
 use clap::Args;
 use serde_json::{json, Value};
 use std::path::PathBuf;
 use std::time::Instant;
 use veristar::onnx::attribution::{attribute, Attribution, AttributionOptions};
-use veristar::onnx::{evaluate, quantise, Dataset, QuantiseOptions};
+use veristar::onnx::{evaluate, quantise, Dataset};
 
 /// Show where quantisation loses precision: per layer, as a table and a web page.
 #[derive(Args)]
@@ -16,9 +16,11 @@ Examples:
   veristar calibrate-report model.onnx --calibration train.npz
   veristar calibrate-report model.onnx --calibration train.npz --test test.npz -o report.html
   veristar calibrate-report model.onnx --calibration train.npz --activation-bits 14
+  veristar calibrate-report model.onnx --calibration train.npz --activation-bits 8 --calibration-method mse
 
 A layer's cost is what it adds to the mean error of the outputs. Costs add up to that error; one that is
-negative makes up for others by chance. Then choose --activation-bits in `veristar setup`.")]
+negative makes up for others by chance. Then choose --activation-bits, --calibration-method and --smooth in
+`veristar setup`.")]
 pub struct Arguments {
     /// The model.
     #[arg(value_name = "MODEL.onnx")]
@@ -32,9 +34,8 @@ pub struct Arguments {
     /// Sizes of an input with free dimensions; may be repeated.
     #[arg(long, value_name = "INPUT=DIMS", value_parser = setup::parse_shape)]
     shape: Vec<(String, Vec<usize>)>,
-    /// Precision of activations (4 to 16 bits) [default: 12]
-    #[arg(long, value_name = "N")]
-    activation_bits: Option<u32>,
+    #[command(flatten)]
+    quantising: quantising::Arguments,
     /// Samples on which layers are measured.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=4096))]
     rows: u32,
@@ -59,11 +60,9 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let calibration = Dataset::load(&arguments.calibration, &model)?;
     let test = arguments.test.as_ref().map(|path| Dataset::load(path, &model)).transpose()?;
     ui.step(format!("calibrating on {} samples and quantising", calibration.len()));
-    let mut options = QuantiseOptions::default();
-    if let Some(bits) = arguments.activation_bits {
-        options.activation_bits = bits;
-    }
-    let quantised = quantise(&model, &calibration, &options)?;
+    let how = &arguments.quantising;
+    let model = how.smoothed(model, &calibration)?;
+    let quantised = quantise(&model, &calibration, &how.options())?;
     let (graph, data) = (&quantised.graph, test.as_ref().unwrap_or(&calibration));
     ui.step("comparing with float");
     let report = match &test {
@@ -76,7 +75,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     })?;
 
     let name = setup::stem(&arguments.model);
-    ui.say(format!("model `{name}`, {} bits for activations", options.activation_bits));
+    ui.say(format!("model `{name}`, {}", how.line()));
     for note in &report.notes {
         ui.say(format!("note: {note}"));
     }
@@ -98,7 +97,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         ));
     }
     if let (Some(mut file), Some(path)) = (page, &arguments.output) {
-        let html = calibrate_page::page(&name, on, options.activation_bits, &report, &costs);
+        let html = calibrate_page::page(&name, on, &how.line(), &report, &costs);
         file.fill(html.as_bytes())?;
         file.publish()?;
         ui.say(format!("\nwrote {} ({})", path.display(), text::size(html.len())));
@@ -106,7 +105,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let time = text::milliseconds(start.elapsed());
     Ok(json!({
         "model": name,
-        "activation_bits": options.activation_bits,
+        "quantising": how.json(),
         "data": on,
         "report": report,
         "attribution": costs,

@@ -5,6 +5,7 @@
 //! | `calibrate_page` | a page about precision |
 //! | `setup`, `calibrate_report`, `run`, `prove`, `verify`, `rotate`, `verify_rotation`, `verify_ranges`, `inspect`, `demo` | one command each |
 //! | `starknet` | `veristar starknet ..`: the contract on Starknet |
+//! | `quantising` | how `setup` and `calibrate_report` quantise |
 //! | `ui` | text, JSON, progress |
 //! | `files` | reading files of a kind, writing them whole or not at all |
 //! | `data` | inputs and outputs in real numbers |
@@ -32,6 +33,7 @@ mod hiding;
 mod inspect;
 mod profile;
 mod prove;
+mod quantising;
 mod rotate;
 mod run;
 mod setup;

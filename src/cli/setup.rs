@@ -1,6 +1,6 @@
 //! `veristar setup`: an ONNX file becomes a prover's package and a public key.
 
-use super::{bits, cells, files, hiding, text, ui::Ui};
+use super::{bits, cells, files, hiding, quantising, text, ui::Ui};
 use anyhow::{bail, Context, Result};
 use clap::{Args, ValueEnum};
 use serde_json::{json, Value};
@@ -50,9 +50,8 @@ pub struct Arguments {
     /// Sizes of an input with free dimensions; may be repeated.
     #[arg(long, value_name = "INPUT=DIMS", value_parser = parse_shape)]
     shape: Vec<(String, Vec<usize>)>,
-    /// Precision of activations (4 to 16 bits) [default: 12]
-    #[arg(long, value_name = "N")]
-    activation_bits: Option<u32>,
+    #[command(flatten)]
+    quantising: quantising::Arguments,
     /// Hide weights and private inputs for N proofs, 2 at least; then `veristar rotate`. A large N
     /// makes tables taller and proving slower [default: as many as fit in the tables, 31 at least]
     #[arg(long, value_name = "N", conflicts_with = "no_hiding", value_parser = clap::value_parser!(u32).range(2..=MOST_PROOFS))]
@@ -145,11 +144,9 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let calibration = Dataset::load(&arguments.calibration, &model)?;
     let test = arguments.test.as_ref().map(|path| Dataset::load(path, &model)).transpose()?;
     ui.step(format!("calibrating on {} samples and quantising", calibration.len()));
-    let mut options =
-        QuantiseOptions { any_weights: arguments.prove_ranges, ..QuantiseOptions::default() };
-    if let Some(bits) = arguments.activation_bits {
-        options.activation_bits = bits;
-    }
+    let options =
+        QuantiseOptions { any_weights: arguments.prove_ranges, ..arguments.quantising.options() };
+    let model = arguments.quantising.smoothed(model, &calibration)?;
     let quantised = quantise(&model, &calibration, &options)?;
     let mut graph = quantised.graph;
     graph.name = stem(&arguments.model);
@@ -196,6 +193,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         package: &package,
         package_path,
         key_path,
+        quantising: &arguments.quantising,
         calibration: &quantised.report,
         test: test.as_ref(),
     };
@@ -240,6 +238,7 @@ struct Made<'a> {
     package: &'a Package,
     package_path: PathBuf,
     key_path: PathBuf,
+    quantising: &'a quantising::Arguments,
     calibration: &'a Report,
     test: Option<&'a Report>,
 }
@@ -251,7 +250,7 @@ impl Made<'_> {
         for note in &self.calibration.notes {
             ui.say(format!("note: {note}"));
         }
-        ui.say("\nquantised model against float:");
+        ui.say(format!("\nquantised model ({}) against float:", self.quantising.line()));
         ui.say(report_table(&[("calibration", Some(self.calibration)), ("test", self.test)]));
         for (name, report) in [("calibration", Some(self.calibration)), ("test", self.test)] {
             let Some(report) = report else { continue };
@@ -304,6 +303,7 @@ impl Made<'_> {
             "package": { "path": self.package_path, "bytes": written.package },
             "key": { "path": self.key_path, "bytes": written.key, "fingerprint": files::fingerprint(key) },
             "preset": key.preset.name(),
+            "quantising": self.quantising.json(),
             "batch": key.layout.batch,
             "public": key.layout.public.iter().map(|t| &t.name).collect::<Vec<_>>(),
             "calibration": self.calibration,
