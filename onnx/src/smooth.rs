@@ -243,3 +243,57 @@ fn stands_out(largest: &[f64]) -> bool {
     let middle = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
     sorted.last().is_some_and(|last| *last > OUTLIER * middle)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{MatMul, Node};
+    use tract_onnx::prelude::DatumType;
+
+    fn node(op: Op, width: usize, inputs: Vec<NodeId>) -> Node {
+        let (name, operator) = (String::new(), String::new());
+        Node { name, operator, shape: vec![1, width], dtype: DatumType::F32, op, inputs }
+    }
+
+    /// An affine map of three channels and a product that reads it.
+    fn net() -> Net {
+        let (mul, add) = (per_channel(&[1.0; 3], 2), per_channel(&[0.5, 0.0, 0.0], 2));
+        let weight = vec![1.0, -4.0, 0.0, 0.25, 1.0, 0.0];
+        let product = MatMul { weight, outputs: 2, terms: 3, bias: vec![0.0; 2] };
+        let nodes = vec![
+            node(Op::Input, 3, vec![]),
+            node(Op::Affine { mul, add }, 3, vec![0]),
+            node(Op::MatMul(product), 2, vec![1]),
+        ];
+        Net { nodes, inputs: vec![0], outputs: vec![2] }
+    }
+
+    #[test]
+    fn scales_are_those_of_the_paper() {
+        let net = net();
+        let readers = net.consumers();
+        let mut found = candidates(&net, &readers);
+        assert_eq!(found.len(), 1);
+        let mut candidate = found.remove(0);
+        assert_eq!((candidate.x, candidate.alone), (1, true));
+        candidate.largest = vec![9.0, 16.0, 2.0];
+        // Nobody weighs the last channel.
+        assert_eq!(scales(&net, &candidate, 0.5), [3.0, 2.0, 1.0]);
+        assert_eq!(scales(&net, &candidate, 1.0), [9.0, 16.0, 1.0]);
+        assert_eq!(scales(&net, &candidate, 0.0), [1.0, 0.25, 1.0]);
+        assert_eq!(source(&net, &readers, 1), Some(1));
+    }
+
+    #[test]
+    fn what_the_user_reads_is_left_alone() {
+        let mut net = net();
+        net.outputs.push(1);
+        assert!(!candidates(&net, &net.consumers())[0].alone);
+    }
+
+    #[test]
+    fn an_outlier_is_far_from_the_middle() {
+        assert!(stands_out(&[1.0, 1.0, 4.1]) && !stands_out(&[1.0, 1.0, 4.0]));
+        assert!(!stands_out(&[0.0, 0.0, 1.0]) && !stands_out(&[]));
+    }
+}
