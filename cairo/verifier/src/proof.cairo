@@ -7,6 +7,8 @@ use crate::errors;
 use crate::fields::{P, QM31};
 
 const TWO_31: NonZero<u128> = 0x80000000;
+/// What the high half of 248 bits stays below.
+const TWO_120: u128 = 0x1000000000000000000000000000000;
 /// 2^248, what the transcript puts above eight elements.
 const EIGHT: felt252 = 0x100000000000000000000000000000000000000000000000000000000000000;
 /// 2^124, what it puts above four.
@@ -68,9 +70,11 @@ pub impl ReaderImpl of ReaderTrait {
     }
 }
 
-/// Eight reduced elements of `F` from a felt below 2^248.
+/// Eight reduced elements of `F` from a felt, which has to be below 2^248.
 pub fn unpack(felt: felt252) -> [felt252; 8] {
     let bits: u256 = felt.into();
+    // The first element has no more than 31 bits.
+    assert(bits.high < TWO_120, errors::PACKING);
     let (rest, h) = DivRem::div_rem(bits.low, TWO_31);
     let (rest, g) = DivRem::div_rem(rest, TWO_31);
     let (rest, f) = DivRem::div_rem(rest, TWO_31);
@@ -81,7 +85,7 @@ pub fn unpack(felt: felt252) -> [felt252; 8] {
     let (a, b) = DivRem::div_rem(rest, TWO_31);
     let [a, b, c, d]: [felt252; 4] = [a.into(), b.into(), c.into(), d.into()];
     let [e, f, g, h]: [felt252; 4] = [e.into(), f.into(), g.into(), h.into()];
-    // Each factor is below 2^31, so the product is no multiple of the felts' own characteristic.
+    // Each factor is below 2^31, so it is 0 only for an element that is not reduced.
     let product = (P - a) * (P - b) * (P - c) * (P - d) * (P - e) * (P - f) * (P - g) * (P - h);
     assert(product != 0, errors::PACKING);
     [a, b, c, d, e, f, g, h]

@@ -54,6 +54,18 @@ fn unreduced_elements_are_refused() {
 }
 
 #[test]
+#[should_panic(expected: ('veristar: packing',))]
+fn felts_above_eight_elements_are_refused() {
+    unpack(0x100000000000000000000000000000000000000000000000000000000000000);
+}
+
+#[test]
+#[should_panic(expected: ('veristar: packing',))]
+fn the_largest_felt_is_refused() {
+    unpack(-1);
+}
+
+#[test]
 fn transcript_is_stwos() {
     // stwo's own tests: channel/poseidon252.rs.
     let mut channel = ChannelTrait::new();
