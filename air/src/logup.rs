@@ -68,8 +68,6 @@ pub const SHARED: usize = 2;
 /// Collects the fractions of one row.
 pub struct Lookups<V: Evaluator> {
     active: V::F,
-    /// What the tuples of each relation have in common: tag and `z`, where the row is active.
-    origins: Vec<(Relation, V::E)>,
     fractions: Vec<(V::F, V::E)>,
     /// Of all denominators.
     degree: usize,
@@ -79,8 +77,7 @@ pub struct Lookups<V: Evaluator> {
 impl<V: Evaluator> Lookups<V> {
     /// For the current row.
     pub fn new(v: &mut V) -> Self {
-        let active = v.program(ACTIVE);
-        Self { active, origins: Vec::new(), fractions: Vec::new(), degree: 0, term: None }
+        Self { active: v.program(ACTIVE), fractions: Vec::new(), degree: 0, term: None }
     }
 
     /// The column [`ACTIVE`].
@@ -131,25 +128,15 @@ impl<V: Evaluator> Lookups<V> {
     }
 
     fn push(&mut self, v: &V, relation: Relation, times: V::F, h: V::E) {
-        let h = h + self.origin(v, relation);
-        self.fractions.push((times, h));
-        self.degree += relation.degree();
-    }
-
-    fn origin(&mut self, v: &V, relation: Relation) -> V::E {
-        if let Some((_, origin)) = self.origins.iter().find(|(known, _)| *known == relation) {
-            return origin.clone();
-        }
-        let alpha = || v.challenge(Challenge::Alpha(3));
-        let tag = match relation {
-            Relation::Memory => v.zero(),
-            Relation::Table => alpha(),
-            Relation::Feature => alpha() * v.integer(2),
-            Relation::Node => alpha() * v.integer(3),
+        let tag = |number: i32| v.challenge(Challenge::Alpha(3)) * v.integer(number);
+        let constant = match relation {
+            Relation::Memory => v.zero() - v.challenge(Challenge::Z),
+            Relation::Table => v.challenge(Challenge::Alpha(3)) - v.challenge(Challenge::Z),
+            Relation::Feature => tag(2) - v.challenge(Challenge::Z),
+            Relation::Node => tag(3) - v.challenge(Challenge::Z),
         };
-        let origin = (tag - v.challenge(Challenge::Z)) * self.active.clone();
-        self.origins.push((relation, origin.clone()));
-        origin
+        self.fractions.push((times, h + constant * self.active.clone()));
+        self.degree += relation.degree();
     }
 
     /// States the constraints on the sums columns of a chip of this shape.
