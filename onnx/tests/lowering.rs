@@ -226,3 +226,24 @@ fn every_option_is_checked() {
         quantise(&model, &data, &options).unwrap();
     }
 }
+
+/// Exporters reshape what three products read three times.
+#[test]
+fn equal_views_are_one() {
+    let mut build = Build::default()
+        .input("x", &[1, 4, 6])
+        .node("Relu", &["x"], "h", &[])
+        .ints("flat", &[4, 6]);
+    for k in 0..3u32 {
+        let (w, v, y) = (format!("w{k}"), format!("v{k}"), format!("y{k}"));
+        build = build
+            .weight(&w, &[6, 5], &values(30, 7 + k))
+            .node("Reshape", &["h", "flat"], &v, &[])
+            .node("MatMul", &[&v, &w], &y, &[]);
+    }
+    let model =
+        build.node("Add", &["y0", "y1"], "s", &[]).node("Add", &["s", "y2"], "y", &[]).load();
+    let graph = check(&model, 2.0, 0.01).graph;
+    let views = graph.nodes.iter().filter(|n| matches!(n.op, Op::View(_))).count();
+    assert_eq!(views, 1, "{:?}", graph.nodes);
+}

@@ -5,11 +5,13 @@
 //! 2. requantisations of quantised files are joined to their sums ([`crate::integral`]);
 //! 3. `join`: element-wise operators that really join two tensors become additions and products;
 //! 4. `closure`: everything element-wise that depends on one tensor becomes one function;
-//! 5. `spread`: constants that hardly repeat become tensors of their own.
+//! 5. `spread`: constants that hardly repeat become tensors of their own;
+//! 6. `share`: views that repeat become one.
 
 mod closure;
 mod fold;
 mod join;
+mod share;
 mod spread;
 
 use crate::{error::OnnxError, integral, lower::Origins, net::Net};
@@ -28,5 +30,6 @@ pub fn simplify(net: &mut Net, origins: &Origins) -> Result<(), OnnxError> {
     spread::spread(net);
     spread::squares(net);
     spread::log_sums(net);
+    share::views(net);
     Ok(())
 }

@@ -8,15 +8,20 @@ use std::sync::Arc;
 
 use crate::net::{Binary, Constants, Net, NodeId, Op, Reduce, ReduceKind, View};
 
-/// Before a sum over axes, a square is a product of a tensor with itself: its table is the identity,
-/// which other nodes use too, and not one of its own for every grid.
+/// A table's length: a tensor of as many elements is worth one of its own.
+const TABLE: usize = 1 << 16;
+
+/// Before a sum over axes, a square of few elements is a product of a tensor with itself: its table is the
+/// identity, which other nodes use too, and not one of its own for every grid. A square of many elements
+/// stays a function, which costs less for each of them (and no coarser copy of the operand).
 pub fn squares(net: &mut Net) {
     let readers = net.consumers();
     for (id, readers) in readers.iter().enumerate() {
         let node = &net.nodes[id];
         let summed = readers.iter().any(|r| matches!(net.nodes[*r].op, Op::Reduce(_)));
         let square = matches!(&node.op, Op::Function(f) if f.is_square());
-        if summed && square && node.dtype.is_float() {
+        if summed && square && node.dtype.is_float() && node.shape.iter().product::<usize>() < TABLE
+        {
             let x = node.inputs[0];
             set(net, id, Binary::Mul, x, x);
         }
