@@ -58,8 +58,8 @@ pub struct Estimate {
     pub fee: u128,
     /// The highest fee that the transaction would allow, in fri.
     pub most: u128,
-    /// L2 gas of the first call alone; 0 for a declaration.
-    pub call_gas: u64,
+    /// L2 gas of the first call alone, where the node says it. Declarations have no call.
+    pub call_gas: Option<u64>,
 }
 
 /// Gas and prices in a transaction: L1, L2, L1 data.
@@ -278,8 +278,8 @@ fn estimate(simulated: &SimulatedTransaction, bounds: &Bounds) -> Result<Estimat
     if let TransactionTrace::Invoke(trace) = &simulated.transaction_trace {
         match &trace.execute_invocation {
             ExecuteInvocation::Success(invocation) => {
-                costs.call_gas =
-                    invocation.calls.first().map_or(0, |call| call.execution_resources.l2_gas);
+                let gas = invocation.calls.first().map(|call| call.execution_resources.l2_gas);
+                costs.call_gas = gas.filter(|gas| *gas > 0);
             }
             ExecuteInvocation::Reverted(reverted) => {
                 let reason = revert::reason(&reverted.revert_reason);
@@ -307,6 +307,6 @@ fn costs(simulated: &SimulatedTransaction, bounds: &Bounds) -> Estimate {
         l1_data_gas: fee.l1_data_gas_consumed,
         fee: fee.overall_fee,
         most: Bounds { gas: gas.map(with_room), prices: bounds.prices }.fee(),
-        call_gas: 0,
+        call_gas: None,
     }
 }

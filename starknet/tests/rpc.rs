@@ -180,7 +180,7 @@ fn a_dry_run_sends_nothing() {
     let (node, requests) = node(Contract::Accepts);
     let estimate = sender(&node, Limits::default()).simulate(&[verify()]).expect("dry run");
     assert_eq!((estimate.l2_gas, estimate.l1_data_gas), (100_000_000, 128));
-    assert_eq!(estimate.call_gas, 60_000_000);
+    assert_eq!(estimate.call_gas, Some(60_000_000));
     assert_eq!(estimate.fee, 0x3b9a_d400);
     // A fifth more gas, and half more than today's prices.
     assert_eq!(estimate.most, 120_000_001 * 15 + 154 * 30);

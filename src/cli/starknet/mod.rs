@@ -116,8 +116,8 @@ fn say_estimate(ui: &Ui, estimate: &Estimate) {
         text::count(estimate.l2_gas),
         text::count(estimate.l1_data_gas)
     ));
-    if estimate.call_gas > 0 {
-        ui.say(format!("  of which the call itself: {}", text::count(estimate.call_gas)));
+    if let Some(gas) = estimate.call_gas {
+        ui.say(format!("  of which the call itself: {}", text::count(gas)));
     }
     ui.say(format!(
         "fee {}, at most {}; nothing was sent",
