@@ -3,6 +3,7 @@
 //! Committed columns are reused where they already cover twice the trace domain (blow-up 2 or
 //! more, which every preset has), so nothing is extended again.
 
+use crate::block::{Block, ROWS};
 use num_traits::Zero;
 use rayon::prelude::*;
 use stwo::core::air::accumulation::PointEvaluationAccumulator;
@@ -141,23 +142,32 @@ impl ComponentProver<SimdBackend> for ChipProver {
         let powers: Vec<PackedQM31> =
             result.random_coeff_powers.iter().map(|p| PackedQM31::broadcast(*p)).collect();
         let [c0, c1, c2, c3] = &mut result.col.columns;
-        let coordinates = (&mut c0.data, &mut c1.data, &mut c2.data, &mut c3.data);
-        coordinates.into_par_iter().enumerate().with_min_len(16).for_each(|(at, (a, b, c, d))| {
-            let mut driver = OnDomain {
-                columns: &columns,
-                challenges: &challenges,
-                powers: &powers,
-                at,
-                previous: None,
-                log_size,
-                log_eval,
-                next: 0,
-                total: PackedQM31::zero(),
-            };
-            table.instance.chip.constrain(&mut driver);
-            let inverse = inverses[at >> (log_size - LOG_N_LANES)];
-            let sum = PackedQM31::from_packed_m31s([*a, *b, *c, *d]) + driver.total * inverse;
-            [*a, *b, *c, *d] = sum.into_packed_m31s();
+        let coordinates = [c0, c1, c2, c3].map(|column| column.data.par_chunks_mut(ROWS));
+        let [c0, c1, c2, c3] = coordinates;
+        let chunks = (c0, c1, c2, c3).into_par_iter().enumerate();
+        chunks.for_each_init(Blocks::default, |blocks, (chunk, (c0, c1, c2, c3))| {
+            let first = chunk * ROWS;
+            blocks.fill(&columns, first);
+            let rows = c0.iter_mut().zip(c1).zip(c2).zip(c3).enumerate();
+            for (row, (((a, b), c), d)) in rows {
+                let mut driver = OnDomain {
+                    columns: &columns,
+                    blocks,
+                    challenges: &challenges,
+                    powers: &powers,
+                    row,
+                    at: first + row,
+                    previous: None,
+                    log_size,
+                    log_eval,
+                    next: 0,
+                    total: PackedQM31::zero(),
+                };
+                table.instance.chip.constrain(&mut driver);
+                let inverse = inverses[(first + row) >> (log_size - LOG_N_LANES)];
+                let sum = PackedQM31::from_packed_m31s([*a, *b, *c, *d]) + driver.total * inverse;
+                [*a, *b, *c, *d] = sum.into_packed_m31s();
+            }
         });
     }
 }
@@ -189,9 +199,32 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// Some rows of the committed columns.
+#[derive(Default)]
+struct Blocks {
+    program: Block,
+    weights: Block,
+    values: Block,
+    evaluations: Block,
+    sums: Block,
+}
+
+impl Blocks {
+    fn fill(&mut self, columns: &Columns<'_>, first: usize) {
+        self.program.fill(&columns.program, first);
+        self.weights.fill(&columns.weights, first);
+        self.values.fill(&columns.values, first);
+        self.evaluations.fill(&columns.evaluations, first);
+        self.sums.fill(&columns.sums, first);
+    }
+}
+
 /// Evaluates constraints at sixteen points of the evaluation domain.
 struct OnDomain<'a> {
     columns: &'a Columns<'a>,
+    blocks: &'a Blocks,
+    /// Packed row of the blocks.
+    row: usize,
     challenges: &'a PackedChallenges,
     powers: &'a [PackedQM31],
     at: usize,
@@ -215,9 +248,9 @@ impl OnDomain<'_> {
         PackedM31::from_array(previous.map(|index| cells[index]))
     }
 
-    fn extension(&self, columns: &[&BaseColumn], column: usize) -> PackedQM31 {
-        let at = self.at;
-        PackedQM31::from_packed_m31s(std::array::from_fn(|i| columns[4 * column + i].data[at]))
+    fn extension(&self, block: &Block, column: usize) -> PackedQM31 {
+        let coordinate = |i| block.cell(4 * column + i, self.row);
+        PackedQM31::from_packed_m31s(std::array::from_fn(coordinate))
     }
 
     fn extension_before(&mut self, columns: &[&BaseColumn], column: usize) -> PackedQM31 {
@@ -230,27 +263,27 @@ impl<'a> Evaluator for OnDomain<'a> {
     type E = PackedQM31;
 
     fn program(&mut self, column: usize) -> PackedM31 {
-        self.columns.program[column].data[self.at]
+        self.blocks.program.cell(column, self.row)
     }
     fn weight(&mut self, column: usize) -> PackedM31 {
-        self.columns.weights[column].data[self.at]
+        self.blocks.weights.cell(column, self.row)
     }
     fn value(&mut self, column: usize) -> PackedM31 {
-        self.columns.values[column].data[self.at]
+        self.blocks.values.cell(column, self.row)
     }
     fn value_before(&mut self, column: usize) -> PackedM31 {
         let columns: &'a Columns<'a> = self.columns;
         self.before(columns.values[column])
     }
     fn evaluation(&mut self, column: usize) -> PackedQM31 {
-        self.extension(&self.columns.evaluations, column)
+        self.extension(&self.blocks.evaluations, column)
     }
     fn evaluation_before(&mut self, column: usize) -> PackedQM31 {
         let columns: &'a Columns<'a> = self.columns;
         self.extension_before(&columns.evaluations, column)
     }
     fn sum(&mut self, column: usize) -> PackedQM31 {
-        self.extension(&self.columns.sums, column)
+        self.extension(&self.blocks.sums, column)
     }
     fn sum_before(&mut self, column: usize) -> PackedQM31 {
         let columns: &'a Columns<'a> = self.columns;

@@ -21,6 +21,7 @@
 // stwo's SIMD fields are built on it; see .cargo/config.toml.
 #![feature(portable_simd)]
 
+mod block;
 pub mod budget;
 pub mod check;
 pub mod commitments;

@@ -4,6 +4,7 @@
 //! On reserved rows all numerators are 0. Where values are 0 too, so are all denominators, and the
 //! columns are free: there they are random, and hide the columns' openings.
 
+use crate::block::{Block, ROWS};
 use crate::domain::{PackedChallenges, LANES};
 use num_traits::{One, Zero};
 use rayon::prelude::*;
@@ -57,26 +58,22 @@ pub fn sums(
     // The row's own sums: column k holds the first k + 1 pairs (the last: and the term).
     let mut result: Vec<BaseColumn> =
         (0..4 * count).map(|_| BaseColumn::zeros(placement.rows())).collect();
-    chunks(&mut result).into_par_iter().enumerate().for_each(|(chunk, mut cells)| {
-        let first = chunk * CHUNK;
-        let last = packed_rows.min(first + CHUNK);
-        let mut pairs = Vec::with_capacity((last - first) * count);
+    let chunks = chunks(&mut result).into_par_iter().enumerate();
+    chunks.for_each_init(Blocks::default, |blocks, (chunk, mut cells)| {
+        let rows = packed_rows.min((chunk + 1) * ROWS) - chunk * ROWS;
+        blocks.fill(columns, chunk * ROWS);
+        let mut pairs = Vec::with_capacity(rows * count);
         let mut terms = Vec::new();
-        for at in first..last {
-            let mut driver = Fractions {
-                columns,
-                challenges,
-                at,
-                pairs: std::mem::take(&mut pairs),
-                term: None,
-            };
+        for row in 0..rows {
+            let pairs_so_far = std::mem::take(&mut pairs);
+            let mut driver = Fractions { blocks, challenges, row, pairs: pairs_so_far, term: None };
             chip.constrain(&mut driver);
             pairs = driver.pairs;
             terms.extend(driver.term);
         }
         let inverses = inverses(&pairs);
-        let in_row = pairs.len() / (last - first);
-        for row in 0..last - first {
+        let in_row = pairs.len() / rows;
+        for row in 0..rows {
             let mut sum = PackedQM31::zero();
             let own = row * in_row..(row + 1) * in_row;
             let fractions = pairs[own.clone()].iter().zip(&inverses[own]);
@@ -143,8 +140,10 @@ fn mask(
     challenges: &PackedChallenges,
     place: usize,
 ) -> QM31 {
-    let at = place / LANES;
-    let mut driver = Fractions { columns, challenges, at, pairs: Vec::new(), term: None };
+    let packed = place / LANES;
+    let (mut blocks, row) = (Blocks::default(), packed % ROWS);
+    blocks.fill(columns, packed - row);
+    let mut driver = Fractions { blocks: &blocks, challenges, row, pairs: Vec::new(), term: None };
     let mask = match chip.shape().mask() {
         logup::Mask::Evaluation => driver.evaluation(0),
         logup::Mask::Values => {
@@ -155,15 +154,12 @@ fn mask(
     mask.to_array()[place % LANES]
 }
 
-/// Packed rows whose denominators are inverted together: one inversion costs as much as some
-/// hundred multiplications.
-const CHUNK: usize = 32;
-
-/// The cells of all columns, chunk by chunk.
+/// The cells of all columns, block by block. Denominators of a block are inverted together: one inversion
+/// costs as much as some hundred multiplications.
 fn chunks(columns: &mut [BaseColumn]) -> Vec<Vec<&mut [PackedM31]>> {
     let mut parts: Vec<Vec<&mut [PackedM31]>> = Vec::new();
     for column in columns {
-        for (chunk, cells) in column.data.chunks_mut(CHUNK).enumerate() {
+        for (chunk, cells) in column.data.chunks_mut(ROWS).enumerate() {
             if parts.len() <= chunk {
                 parts.push(Vec::new());
             }
@@ -191,11 +187,30 @@ fn inverses(pairs: &[(PackedQM31, PackedQM31)]) -> Vec<PackedQM31> {
     PackedQM31::batch_inverse(&denominators)
 }
 
+/// Some rows of the columns that fractions look at.
+#[derive(Default)]
+struct Blocks {
+    program: Block,
+    weights: Block,
+    values: Block,
+    evaluations: Block,
+}
+
+impl Blocks {
+    fn fill(&mut self, columns: &TableColumns<'_>, first: usize) {
+        self.program.fill(&columns.program, first);
+        self.weights.fill(&columns.weights, first);
+        self.values.fill(&columns.values, first);
+        self.evaluations.fill(&columns.evaluations, first);
+    }
+}
+
 /// Collects the fractions of sixteen rows, after those of other rows.
 struct Fractions<'a> {
-    columns: &'a TableColumns<'a>,
+    blocks: &'a Blocks,
     challenges: &'a PackedChallenges,
-    at: usize,
+    /// Packed row of the blocks.
+    row: usize,
     /// Numerator and denominator of each pair.
     pairs: Vec<(PackedQM31, PackedQM31)>,
     term: Option<PackedQM31>,
@@ -206,17 +221,17 @@ impl Evaluator for Fractions<'_> {
     type E = PackedQM31;
 
     fn program(&mut self, column: usize) -> PackedM31 {
-        self.columns.program[column].data[self.at]
+        self.blocks.program.cell(column, self.row)
     }
     fn weight(&mut self, column: usize) -> PackedM31 {
-        self.columns.weights[column].data[self.at]
+        self.blocks.weights.cell(column, self.row)
     }
     fn value(&mut self, column: usize) -> PackedM31 {
-        self.columns.values[column].data[self.at]
+        self.blocks.values.cell(column, self.row)
     }
     fn evaluation(&mut self, column: usize) -> PackedQM31 {
-        let columns = &self.columns.evaluations;
-        PackedQM31::from_packed_m31s(std::array::from_fn(|i| columns[4 * column + i].data[self.at]))
+        let coordinate = |i| self.blocks.evaluations.cell(4 * column + i, self.row);
+        PackedQM31::from_packed_m31s(std::array::from_fn(coordinate))
     }
     // Fractions look at their own row only, and sums are what is being computed.
     fn value_before(&mut self, _: usize) -> PackedM31 {
