@@ -1,6 +1,6 @@
 # The steps of .ci/run, in order, cheap ones first. One function a step. Sourced, not run.
 
-STEPS=(fmt links licences clippy stable doc test cairo wasm web conformance demo devnet)
+STEPS=(fmt links licences clippy stable doc test bench counts cairo wasm web conformance demo devnet)
 
 # Crates that a verifier consists of: no std, no unstable Rust.
 VERIFIER_CRATES=(-p veristar-model -p veristar-air -p veristar-security -p veristar-verifier)
@@ -56,6 +56,30 @@ step_doc() {
 
 step_test() {
     cargo test --release --workspace
+}
+
+# Each bench once, at a tiny size; two models through the runner. With --workspace, what `test` built is used. This
+# builds the programs of the package too.
+step_bench() {
+    cargo test --release --workspace --bench '*'
+    make_venv benches/models/requirements.txt
+    local target="${CARGO_TARGET_DIR:-target}"
+    local models="$target/bench-smoke"
+    "$VENV/bin/python" benches/models/generate.py --out "$models" mlp_tiny conv_8
+    "$target/release/veristar-benches" models --folder "$models" --runs 2 --batches 1,2 \
+        --json "$models/models.json" --svg "$models/models.svg"
+}
+
+# Instructions of tiny proofs against benches/baseline.json; VERISTAR_BLESS=1 writes it anew. In its own target
+# directory: valgrind does not know AVX-512, so this is built for AVX2, and without tract.
+step_counts() {
+    if [ "$(uname -m)" != x86_64 ] || ! get_program valgrind valgrind; then
+        echo "valgrind for x86_64 cannot be had here: skipped"
+        return
+    fi
+    export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/counts" RUSTFLAGS="-C target-cpu=x86-64-v3"
+    cargo build --release -p veristar-counts
+    "$CARGO_TARGET_DIR/release/veristar-counts" ${VERISTAR_BLESS:+--bless}
 }
 
 # The verifier for browsers. Where neither rustup nor Debian has a compiler for it, the step says so and passes.
