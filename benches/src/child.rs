@@ -30,6 +30,8 @@ const INTERVAL: Duration = Duration::from_millis(50);
 pub fn run<T: DeserializeOwned>(arguments: &[OsString], limits: Limits) -> Result<T> {
     let mut child = Command::new(env::current_exe()?)
         .arg("measure")
+        // The error is a line, also where backtraces are asked for.
+        .env("RUST_BACKTRACE", "0")
         .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

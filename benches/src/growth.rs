@@ -1,11 +1,11 @@
 //! How proving time grows: perceptrons of more and more weights, and convolutions over larger and larger images.
 //!
-//! A line `base + slope n` is fitted to each series, by relative error, so that small models count as much as
+//! The least time of each model counts: what else the machine does only adds to it. A line `base + slope n` is fitted to each series, by relative error, so that small models count as much as
 //! large ones. A cliff shows as a point far above its line; tables have powers of two of rows, so a
 //! model just above a step pays up to twice.
 
 use crate::models::{Common, Row};
-use crate::numbers::{table, time};
+use crate::numbers::{least, table, time};
 use crate::svg::{growth, Series};
 use anyhow::{bail, Result};
 use clap::Args;
@@ -22,6 +22,9 @@ const ACTIVATIONS: [&str; 6] = ["conv_8", "conv_16", "conv_32", "conv_64", "conv
 pub struct Arguments {
     #[command(flatten)]
     common: Common,
+    /// CPU time of all threads instead of wall time: for machines that others use.
+    #[arg(long)]
+    cpu: bool,
     /// Write the points and lines as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -32,8 +35,8 @@ pub struct Arguments {
 
 /// Measures and prints.
 pub fn command(arguments: &Arguments) -> Result<()> {
-    let weights = measure(&arguments.common, "weights", &WEIGHTS)?;
-    let activations = measure(&arguments.common, "activations", &ACTIVATIONS)?;
+    let weights = measure(arguments, "weights", &WEIGHTS)?;
+    let activations = measure(arguments, "activations", &ACTIVATIONS)?;
     let both = [weights, activations];
     for series in &both {
         println!("{}", text(series));
@@ -49,30 +52,31 @@ pub fn command(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn measure(common: &Common, what: &str, names: &[&str]) -> Result<Series> {
+fn measure(arguments: &Arguments, what: &str, names: &[&str]) -> Result<Series> {
     let mut points = Vec::new();
     for name in names {
-        let row = common.measure(name, 1);
+        let row = arguments.common.measure(name, 1);
         if let Some(reason) = &row.failed {
             bail!("model '{name}': {reason}");
         }
-        points.extend(point(&row, what));
+        points.extend(point(&row, what, arguments.cpu));
     }
     let (base, slope) = fit(&points);
     Ok(Series {
         title: format!("{} + {:.1} ns for each of {what}", time(base), slope * 1e6),
         x: what.to_string(),
-        y: "milliseconds".into(),
+        y: if arguments.cpu { "CPU milliseconds" } else { "milliseconds" }.into(),
         points,
         base,
         slope,
     })
 }
 
-fn point(row: &Row, what: &str) -> Option<(f64, f64)> {
-    let setup = row.setup.as_ref()?;
+fn point(row: &Row, what: &str, cpu: bool) -> Option<(f64, f64)> {
+    let (setup, proofs) = (row.setup.as_ref()?, row.proofs.as_ref()?);
+    let time = if cpu { proofs.cpu_ms? } else { least(&proofs.prove_ms) };
     let size = if what == "weights" { setup.parameters } else { setup.activations };
-    Some((size as f64, row.prove_ms()?))
+    Some((size as f64, time))
 }
 
 /// `(base, slope)` with the least sum of squared relative errors; `base` is not negative.

@@ -163,13 +163,6 @@ impl Common {
     }
 }
 
-impl Row {
-    /// The median proof.
-    pub fn prove_ms(&self) -> Option<f64> {
-        self.proofs.as_ref().map(|proofs| median(proofs.prove_ms.clone()))
-    }
-}
-
 /// Mean number of processes that ran or waited in the last minute.
 fn load() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();

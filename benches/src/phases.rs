@@ -1,13 +1,13 @@
 //! Where proving time goes: a `tracing` layer that adds up how long the prover's spans were entered.
 //!
 //! A span's own time is what is left of it without the spans inside. Only spans inside of the one that
-//! [`Phases::during`] opens count, so those of worker threads, which have no parent, do not count twice.
+//! [`Phases::enter`] opens count, so those of worker threads, which have no parent, do not count twice.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id};
+use tracing::span::{Attributes, EnteredSpan, Id};
 use tracing::{info_span, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
@@ -50,10 +50,9 @@ impl Phases {
         phases
     }
 
-    /// Runs something and counts its spans.
-    pub fn during<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _span = info_span!(WHOLE).entered();
-        work()
+    /// Counts spans until what it returns is dropped.
+    pub fn enter(&self) -> EnteredSpan {
+        info_span!(WHOLE).entered()
     }
 
     /// Mean milliseconds of each phase over a number of runs.
@@ -132,11 +131,10 @@ mod tests {
         let start = Instant::now();
         tracing::subscriber::with_default(subscriber, || {
             drop(info_span!("outside").entered());
-            phases.during(|| {
-                let _outer = info_span!("outer").entered();
-                let _inner = info_span!("commit", tree = "values").entered();
-                std::thread::sleep(Duration::from_millis(5));
-            });
+            let _whole = phases.enter();
+            let _outer = info_span!("outer").entered();
+            let _inner = info_span!("commit", tree = "values").entered();
+            std::thread::sleep(Duration::from_millis(5));
         });
         let whole = start.elapsed().as_secs_f64() * 1e3;
         let mean = phases.mean(1);
