@@ -36,10 +36,7 @@ def lenet(name, seed):
     net = Network(name, seed)
     x = net.input("input", [1, 1, 28, 28])
     x = net.max_pool(net.relu(net.conv(x, 1, 6, 5)))
-    # The second one is not padded.
-    weight = net.weight("kernel", net.normal(2 / 150, 16, 6, 5, 5))
-    bias = net.weight("bias", net.bias(16, 150))
-    x = net.max_pool(net.relu(net.node("Conv", x, weight, bias, kernel_shape=[5, 5])))
+    x = net.max_pool(net.relu(net.conv(x, 6, 16, 5, pad=0)))
     x = net.node("Flatten", x, axis=1)
     x = net.relu(net.gemm(x, 400, 120))
     x = net.relu(net.gemm(x, 120, 84))

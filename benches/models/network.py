@@ -63,13 +63,13 @@ class Network:
         bias = self.weight("bias", self.bias(outputs, inputs))
         return self.node("Gemm", x, weight, bias, transB=1)
 
-    def conv(self, x, channels, outputs, kernel, stride=1, groups=1, gain=2.0):
-        """Padded by half the kernel. Its bias stands for a batch norm folded into it."""
+    def conv(self, x, channels, outputs, kernel, stride=1, groups=1, gain=2.0, pad=None):
+        """Padded by half the kernel if nothing is said. Its bias stands for a batch norm folded into it."""
         terms = channels // groups * kernel * kernel
         shape = (outputs, channels // groups, kernel, kernel)
         weight = self.weight("kernel", self.normal(gain / terms, *shape))
         bias = self.weight("bias", 0.3 * self.bias(outputs, 1))
-        pads, strides = [kernel // 2] * 4, [stride] * 2
+        pads, strides = [kernel // 2 if pad is None else pad] * 4, [stride] * 2
         attributes = {"kernel_shape": [kernel] * 2, "pads": pads, "strides": strides}
         return self.node("Conv", x, weight, bias, group=groups, **attributes)
 
