@@ -62,8 +62,9 @@ fn measure(arguments: &Arguments, what: &str, names: &[&str]) -> Result<Series> 
         points.extend(point(&row, what, arguments.cpu));
     }
     let (base, slope) = fit(&points);
+    let each = if what == "weights" { "a weight" } else { "an activation" };
     Ok(Series {
-        title: format!("{} + {:.1} ns for each of {what}", time(base), slope * 1e6),
+        title: format!("{} + {:.0} ns {each}", time(base), slope * 1e6),
         x: what.to_string(),
         y: if arguments.cpu { "CPU milliseconds" } else { "milliseconds" }.into(),
         points,
