@@ -86,6 +86,18 @@ fn one_line(error: &str) -> String {
     let text: Vec<&str> = lines.filter(|line| *line != "Caused by:").collect();
     match text.is_empty() {
         true => "ended without a word (killed?)".into(),
-        false => text.join(" "),
+        false => text.join(": ").trim_start_matches("Error: ").to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line() {
+        let error = "Error: set up\n\nCaused by:\n    too many rows\n";
+        assert_eq!(one_line(error), "set up: too many rows");
+        assert_eq!(one_line(""), "ended without a word (killed?)");
     }
 }
