@@ -17,6 +17,8 @@
 //! more than products read: a layer normalisation that a residual sum reads too. It is done if the
 //! largest channel is [`OUTLIER`] times as large as the middle one.
 
+use std::collections::HashMap;
+
 use rayon::prelude::*;
 
 use crate::{
@@ -218,13 +220,14 @@ fn insert(net: &mut Net, candidate: &Candidate, inverse: &[f32]) {
     let (mul, add) = (per_channel(inverse, rank), Constants::uniform(0.0, rank));
     let op = Op::Affine { mul, add };
     let new = net.derive(&like, "smooth", like.shape.clone(), op, vec![candidate.x]);
+    // One reshape for all the products that read one.
+    let mut smoothed = HashMap::from([(candidate.x, new)]);
     for product in &candidate.products {
         let x = net.nodes[*product].inputs[0];
         let (like, shape) = (net.nodes[x].clone(), net.nodes[x].shape.clone());
-        net.nodes[*product].inputs[0] = match x == candidate.x {
-            true => new,
-            false => net.derive(&like, "smooth", shape, Op::View(View::Reshape), vec![new]),
-        };
+        let reshaped = || net.derive(&like, "smooth", shape, Op::View(View::Reshape), vec![new]);
+        let input = *smoothed.entry(x).or_insert_with(reshaped);
+        net.nodes[*product].inputs[0] = input;
     }
 }
 

@@ -202,7 +202,7 @@ fn smoothing_changes_no_float() {
 #[test]
 fn smoothing_pays_at_few_bits() {
     let plain = |bits| options(bits, CalibrationMethod::MinMax);
-    for (residual, more) in [(false, 0), (true, 5)] {
+    for (residual, more) in [(false, 0), (true, 7)] {
         let model = block(residual);
         let data = samples(&model, 16, 2.0);
         let smooth = model.smoothed(&data, 0.5).unwrap();
