@@ -1,9 +1,11 @@
 //! Commitments of the columns that are fixed at set-up: program and weights.
 
 use crate::randomness::{Mask, Randomness};
+use crate::recover::Recovery;
 use crate::trace::{evaluation, m31, Evaluation, Placement};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use stwo::core::channel::MerkleChannel;
 use stwo::core::fields::m31::M31;
 use stwo::core::pcs::PcsConfig;
@@ -26,6 +28,16 @@ use veristar_verifier::Key;
 /// A committed tree.
 pub type Tree<MC> = CommitmentTreeProver<SimdBackend, MC>;
 
+/// What is kept in memory between the steps of proofs. Proofs are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// Whatever is needed again: quickest.
+    #[default]
+    All,
+    /// Committed evaluations only; the rest is computed again (`crate::recover`).
+    Least,
+}
+
 /// What commitments of one key share.
 pub struct Commitments {
     /// The commitment scheme's configuration.
@@ -34,6 +46,8 @@ pub struct Commitments {
     pub twiddles: TwiddleTree<SimdBackend>,
     /// Buffers reused between proofs.
     pub pool: BaseColumnPool<SimdBackend>,
+    /// What is kept of columns.
+    pub keep: Keep,
     /// Where rows are stored, by log2 of the rows and reserved rows.
     placements: BTreeMap<(u32, u32), Placement>,
 }
@@ -41,6 +55,11 @@ pub struct Commitments {
 impl Commitments {
     /// For a key's sizes and parameters.
     pub fn new(key: &Key) -> Self {
+        Self::keeping(key, Keep::All)
+    }
+
+    /// [`Commitments::new`] that keeps less.
+    pub fn keeping(key: &Key, keep: Keep) -> Self {
         let config = key.config();
         let log_domain = key.layout.log_height() + config.fri_config.log_blowup_factor;
         let domain = CanonicCoset::new(log_domain).circle_domain();
@@ -56,6 +75,7 @@ impl Commitments {
             config,
             twiddles: SimdBackend::precompute_twiddles(domain.half_coset),
             pool: BaseColumnPool::new(),
+            keep,
             placements: key.layout.instances.iter().map(placement).collect(),
         }
     }
@@ -63,6 +83,11 @@ impl Commitments {
     /// Where a table's rows are stored.
     pub fn placement(&self, instance: &Instance) -> &Placement {
         &self.placements[&(instance.log_size, instance.reserved)]
+    }
+
+    /// What recovers committed columns of these log2 rows.
+    pub fn recovery(&self, log_sizes: impl IntoIterator<Item = u32>) -> Recovery<'_> {
+        Recovery::new(&self.twiddles, self.config.fri_config.log_blowup_factor, log_sizes)
     }
 
     fn tree<MC: MerkleChannel>(&self, columns: Vec<Evaluation>) -> Tree<MC>
@@ -74,7 +99,7 @@ impl Commitments {
             polynomials,
             self.config.fri_config.log_blowup_factor,
             &self.twiddles,
-            true,
+            self.keep == Keep::All,
             self.config.lifting_log_size,
             &self.pool,
         )
@@ -149,8 +174,8 @@ pub struct Fixed<MC: MerkleChannel = Blake2sMerkleChannel>
 where
     SimdBackend: BackendForChannel<MC>,
 {
-    /// The columns on the trace domain, in the tree's order.
-    pub columns: Vec<BaseColumn>,
+    /// On the trace domain, in the tree's order; empty until needed if little is kept.
+    columns: OnceLock<Vec<BaseColumn>>,
     /// Their tree.
     pub tree: Tree<MC>,
 }
@@ -170,9 +195,29 @@ where
     }
 
     fn new(columns: Vec<(u32, BaseColumn)>, commitments: &Commitments) -> Self {
-        let place = |(log_size, column): &(u32, BaseColumn)| evaluation(*log_size, column.clone());
-        let tree = commitments.tree(columns.iter().map(place).collect());
-        Self { columns: columns.into_iter().map(|(_, column)| column).collect(), tree }
+        let kept = OnceLock::new();
+        if commitments.keep == Keep::All {
+            // Empty, so this cannot fail.
+            let _ = kept.set(columns.iter().map(|(_, column)| column.clone()).collect());
+        }
+        let place = |(log_size, column)| evaluation(log_size, column);
+        Self { tree: commitments.tree(columns.into_iter().map(place).collect()), columns: kept }
+    }
+
+    /// The columns on the trace domain, in the tree's order. If little is kept they are recovered the first
+    /// time, and then kept: for checks, which look at all of them.
+    pub fn columns(&self, commitments: &Commitments) -> &[BaseColumn] {
+        self.columns.get_or_init(|| {
+            let committed = self.committed();
+            let log_blowup = commitments.config.fri_config.log_blowup_factor;
+            let sizes = committed.iter().map(|column| column.domain.log_size() - log_blowup);
+            commitments.recovery(sizes).columns(&committed)
+        })
+    }
+
+    /// The committed columns, in the tree's order.
+    pub fn committed(&self) -> Vec<&Evaluation> {
+        self.tree.polynomials.iter().map(|polynomial| &polynomial.evals).collect()
     }
 
     /// The commitment.

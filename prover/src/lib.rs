@@ -5,6 +5,7 @@
 //! | [`package`] | what a prover keeps of a model: the graph, its weights, its key (`.vsm`) |
 //! | [`budget`] | how many proofs a package has made: a count beside its file |
 //! | [`commitments`] | columns fixed at set-up, and their trees |
+//! | [`recover`] | columns and coefficients from a tree's evaluations, where they are not kept |
 //! | [`prepared`] | a package made ready: program and weights committed, for many proofs |
 //! | [`memory`] | every memory cell's value, from the reference interpreter |
 //! | [`witness`] | the values and evaluations of each chip |
@@ -35,11 +36,13 @@ pub mod prepared;
 pub mod prove;
 pub mod randomness;
 pub mod ranges;
+pub mod recover;
 pub mod rotation;
 pub mod sums;
 pub mod trace;
 pub mod witness;
 
+pub use commitments::Keep;
 pub use error::ProveError;
 pub use package::{setup, HidingOption, Package, SetupOptions};
 pub use prepared::{AnyPrepared, Prepared};

@@ -4,6 +4,7 @@
 //! combines the openings. Many wide and tall tables leave that challenge fewer bits than the rest
 //! of the proof has; a few bits of work make them up (`veristar_security::account`).
 
+use crate::recover::Recovery;
 use stwo::core::channel::{Channel, MerkleChannel};
 use stwo::core::circle::CirclePoint;
 use stwo::core::fields::m31::M31;
@@ -82,11 +83,23 @@ where
     let tables = tables.components();
     let mut points = tables.mask_points(point, log_height, false);
     points.push(vec![vec![point]; COMPOSITION_COLUMNS]);
-    let samples = scheme.polynomials().zip_cols(&points).par_map_cols(|(polynomial, points)| {
+    let polynomials = scheme.polynomials();
+    let without = polynomials.iter().flatten().filter(|polynomial| polynomial.coeffs.is_none());
+    let sizes = without.map(|polynomial| polynomial.evals.domain.log_size() - log_blowup);
+    let recovery = Recovery::new(scheme.twiddles, log_blowup, sizes);
+    let samples = polynomials.zip_cols(&points).par_map_cols(|(polynomial, points)| {
         let folds = log_domain - polynomial.evals.domain.log_size();
+        let recovered;
+        let coefficients = match &polynomial.coeffs {
+            Some(kept) => kept,
+            None => {
+                recovered = recovery.coefficients(&polynomial.evals);
+                &recovered
+            }
+        };
         let sample = |point: &CirclePoint<QM31>| PointSample {
             point: *point,
-            value: polynomial.eval_at_point(point.repeated_double(folds), None),
+            value: coefficients.eval_at_point(point.repeated_double(folds)),
         };
         points.iter().map(sample).collect::<Vec<_>>()
     });

@@ -1,21 +1,26 @@
 //! A package made ready for many proofs: program and weights committed, twiddles computed.
 
-use crate::commitments::{Commitments, Fixed};
+use crate::commitments::{Commitments, Fixed, Keep};
 use crate::error::ProveError;
 use crate::package::Package;
 use crate::prove::{prove_for, Proven};
 use crate::randomness::Randomness;
+use crate::recover::Recovered;
 use crate::sums::TableColumns;
+use crate::trace::Evaluation;
 use crate::witness::uses::Directory;
 use stwo::core::channel::MerkleChannel;
+use stwo::core::pcs::TreeVec;
 use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
 use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::backend::BackendForChannel;
 use tracing::instrument;
+use veristar_air::chips::{Chip, Shape};
 use veristar_air::program::{Layout, Program};
 use veristar_security::HashFunction;
+use veristar_verifier::component::{EVALUATIONS, PROGRAM, VALUES, WEIGHTS};
 use veristar_verifier::hash::{Hash, HashBytes};
 
 /// A package ready for proofs. `MC` is the transcript: the one that verifiers use, but in tests that fix
@@ -57,9 +62,17 @@ where
     /// # Errors
     /// As there.
     pub fn hashed(package: Package) -> Result<Self, ProveError> {
+        Self::keeping(package, Keep::All)
+    }
+
+    /// [`Prepared::hashed`] that keeps less in memory.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn keeping(package: Package, keep: Keep) -> Result<Self, ProveError> {
         let randomness = package.weights_randomness();
         let weights_root = package.key.weights_root;
-        let prepared = Self::recommitted(package, randomness)?;
+        let prepared = Self::committed(package, randomness, keep)?;
         match prepared.package.key.weights_root == weights_root {
             true => Ok(prepared),
             false => Err(ProveError::Mismatch),
@@ -71,10 +84,18 @@ where
     /// # Errors
     /// The package does not compile to its key.
     #[doc(hidden)]
+    pub fn recommitted(package: Package, weights: Randomness) -> Result<Self, ProveError> {
+        Self::committed(package, weights, Keep::All)
+    }
+
     #[instrument(skip_all, name = "prepare")]
-    pub fn recommitted(mut package: Package, weights: Randomness) -> Result<Self, ProveError> {
-        let program = package.program()?;
-        let commitments = Commitments::new(&package.key);
+    fn committed(
+        mut package: Package,
+        weights: Randomness,
+        keep: Keep,
+    ) -> Result<Self, ProveError> {
+        let mut program = package.program()?;
+        let commitments = Commitments::keeping(&package.key, keep);
         let fixed_program = Fixed::program(&program, &commitments);
         let fixed_weights = Fixed::weights(&program, &commitments, weights);
         if fixed_program.root() != package.key.program_root {
@@ -84,6 +105,13 @@ where
         let functions: Vec<_> =
             program.functions.iter().map(|id| &package.graph.tables[*id]).collect();
         let directory = Directory::new(&program, &functions);
+        if keep == Keep::Least {
+            let tables = program.layout.instances.iter().zip(&mut program.tables);
+            // The graph has them too, and the witness does not look at them.
+            for (_, table) in tables.filter(|(i, _)| matches!(i.chip, Chip::Weights(_))) {
+                table.weights = Vec::new();
+            }
+        }
         Ok(Self {
             fingerprint: package.key.fingerprint(),
             directory,
@@ -110,12 +138,38 @@ where
         let instances = &self.layout().instances;
         let indices = self.layout().program_columns().indices;
         let first: usize = instances[..table].iter().map(|i| i.shape().weights).sum();
-        let weights = instances[table].shape().weights;
+        let own = first..first + instances[table].shape().weights;
+        let program = self.fixed_program.columns(&self.commitments);
         TableColumns {
-            program: indices[table].iter().map(|i| &self.fixed_program.columns[*i]).collect(),
-            weights: self.fixed_weights.columns[first..first + weights].iter().collect(),
+            program: indices[table].iter().map(|i| &program[*i]).collect(),
+            weights: self.fixed_weights.columns(&self.commitments)[own].iter().collect(),
             values: values[table].iter().collect(),
             evaluations: evaluations[table].iter().collect(),
+        }
+    }
+}
+
+impl<MC: MerkleChannel<H: HashBytes>> Prepared<MC>
+where
+    SimdBackend: BackendForChannel<MC>,
+{
+    /// The same as [`Prepared::columns`], recovered from what is committed of all trees so far.
+    pub(crate) fn recover(&self, table: usize, committed: &TreeVec<Vec<&Evaluation>>) -> Recovered {
+        let instances = &self.layout().instances;
+        let program = self.layout().program_columns().indices;
+        let recovery = self.commitments.recovery([instances[table].log_size]);
+        let columns = |tree: usize, count: fn(&Shape) -> usize| {
+            let first: usize = instances[..table].iter().map(|i| count(&i.shape())).sum();
+            let own = first..first + count(&instances[table].shape());
+            recovery.columns(&committed[tree][own])
+        };
+        let program: Vec<&Evaluation> =
+            program[table].iter().map(|i| committed[PROGRAM][*i]).collect();
+        Recovered {
+            program: recovery.columns(&program),
+            weights: columns(WEIGHTS, |shape| shape.weights),
+            values: columns(VALUES, |shape| shape.values),
+            evaluations: columns(EVALUATIONS, |shape| 4 * shape.evaluations),
         }
     }
 }
@@ -134,9 +188,17 @@ impl AnyPrepared {
     /// # Errors
     /// The result is not what the package's key says.
     pub fn new(package: Package) -> Result<Self, ProveError> {
+        Self::keeping(package, Keep::All)
+    }
+
+    /// [`AnyPrepared::new`] that keeps less in memory.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn keeping(package: Package, keep: Keep) -> Result<Self, ProveError> {
         Ok(match package.key.preset.hash() {
-            HashFunction::Blake2s => Self::Blake2s(Prepared::hashed(package)?),
-            HashFunction::Poseidon252 => Self::Poseidon252(Prepared::hashed(package)?),
+            HashFunction::Blake2s => Self::Blake2s(Prepared::keeping(package, keep)?),
+            HashFunction::Poseidon252 => Self::Poseidon252(Prepared::keeping(package, keep)?),
         })
     }
 

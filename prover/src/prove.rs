@@ -1,6 +1,7 @@
 //! The prover, step by step (the verifier's steps are in `veristar_verifier::verify`).
 
 use crate::check;
+use crate::commitments::Keep;
 use crate::domain::{ChipProver, PackedChallenges};
 use crate::error::ProveError;
 use crate::masks::Masks;
@@ -101,26 +102,34 @@ where
     }
     let graph = &prepared.package.graph;
     let execution = execute(graph, inputs)?;
-    let proof = prove_execution(prepared, &execution, context, randomness)?;
     let outputs =
         execution.0.iter().map(|run| graph.outputs.iter().map(|id| run[*id].clone()).collect());
-    Ok(Proven { proof, outputs: outputs.collect() })
+    let outputs = outputs.collect();
+    match prove_execution(prepared, execution, context, randomness)? {
+        Some(proof) => Ok(Proven { proof, outputs }),
+        // Executions are large, and this is never needed: so it is not kept, but made again.
+        None => {
+            Err(ProveError::Constraint(check::first_violation(prepared, &execute(graph, inputs)?)?))
+        }
+    }
 }
 
+/// `None` if a constraint does not hold.
 fn prove_execution<MC: MerkleChannel<H: HashBytes>>(
     prepared: &Prepared<MC>,
-    execution: &Execution,
+    execution: Execution,
     context: Option<Hash>,
     randomness: Randomness,
-) -> Result<Proof, ProveError>
+) -> Result<Option<Proof>, ProveError>
 where
     SimdBackend: BackendForChannel<MC>,
 {
     let (program, layout) = (&prepared.program, prepared.layout());
     let graph = &prepared.package.graph;
     let shared = &prepared.commitments;
-    let memory = fill(graph, program, execution)?;
-    let public = public_values(graph, &layout.public, execution);
+    let memory = fill(graph, program, &execution)?;
+    let public = public_values(graph, &layout.public, &execution);
+    drop(execution);
 
     // The transcript starts with the key and the public values.
     let (key, fingerprint) = (&prepared.package.key, &prepared.fingerprint);
@@ -130,9 +139,10 @@ where
         &shared.twiddles,
         &shared.pool,
     );
-    // Without coefficients stwo needs barycentric weights for each out-of-domain point: two thirds
-    // of the proving time at 2^18 rows (DESIGN, section 1).
-    scheme.set_store_polynomials_coefficients();
+    let keeps_all = shared.keep == Keep::All;
+    if keeps_all {
+        scheme.set_store_polynomials_coefficients();
+    }
     scheme.commit_tree(MaybeOwned::Borrowed(&prepared.fixed_program.tree), channel);
     scheme.commit_tree(MaybeOwned::Borrowed(&prepared.fixed_weights.tree), channel);
 
@@ -150,7 +160,8 @@ where
         })
         .collect();
     masks.values(&mut values);
-    commit(layout, &mut scheme, channel, values.clone(), "commit values");
+    let kept_values = keeps_all.then(|| values.clone());
+    commit(layout, &mut scheme, channel, values, "commit values");
     let mut challenges = Challenges::evaluation_points(channel, layout);
 
     // Evaluations, then z, alpha, beta and delta.
@@ -165,7 +176,8 @@ where
         })
         .collect();
     masks.evaluations(&mut evaluations);
-    commit(layout, &mut scheme, channel, evaluations.clone(), "commit evaluations");
+    let kept_evaluations = keeps_all.then(|| evaluations.clone());
+    commit(layout, &mut scheme, channel, evaluations, "commit evaluations");
     drop(memory);
     let lookup_nonce = draw_lookups::<MC>(key, &mut challenges, channel);
 
@@ -174,7 +186,14 @@ where
     let mut columns = Vec::new();
     let mut claims = Vec::new();
     for (i, instance) in layout.instances.iter().enumerate() {
-        let table = prepared.columns(i, &values, &evaluations);
+        let recovered;
+        let table = match (&kept_values, &kept_evaluations) {
+            (Some(values), Some(evaluations)) => prepared.columns(i, values, evaluations),
+            _ => {
+                recovered = prepared.recover(i, &scheme.evaluations());
+                recovered.table()
+            }
+        };
         let placement = shared.placement(instance);
         // The claim is what is being computed; fractions do not depend on it.
         let packed = PackedChallenges::new(&challenges, Default::default());
@@ -184,7 +203,7 @@ where
     }
     drop(span);
     // What is committed stays with the scheme; composing the constraints takes room.
-    drop((values, evaluations));
+    drop((kept_values, kept_evaluations));
     channel.mix_felts(&claims);
     commit(layout, &mut scheme, channel, columns, "commit sums");
 
@@ -199,10 +218,7 @@ where
         challenges: &challenges,
         lookup_nonce,
     };
-    match statement.close(scheme, channel)? {
-        Some(proof) => Ok(proof),
-        None => Err(ProveError::Constraint(check::first_violation(prepared, execution)?)),
-    }
+    statement.close(scheme, channel)
 }
 
 /// What a proof states, once its columns are committed.

@@ -301,12 +301,13 @@ where
 
         let packed = crate::domain::PackedChallenges::new(&challenges, QM31::zero());
         let indices = layout.program_columns().indices;
-        let mut weights = model.fixed_weights.columns.iter();
+        let program = self.fixed.columns(shared);
+        let mut weights = model.fixed_weights.columns(&model.commitments).iter();
         let mut columns = Vec::new();
         let mut claims = Vec::new();
         for (i, instance) in layout.instances.iter().enumerate() {
             let table = TableColumns {
-                program: indices[i].iter().map(|c| &self.fixed.columns[*c]).collect(),
+                program: indices[i].iter().map(|c| &program[*c]).collect(),
                 weights: weights.by_ref().take(instance.shape().weights).collect(),
                 values: values[i].iter().collect(),
                 evaluations: evaluations[i].iter().collect(),

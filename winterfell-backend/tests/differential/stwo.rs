@@ -93,11 +93,12 @@ pub fn judge(
     challenges.draw_lookups(channel);
 
     let indices = layout.program_columns().indices;
-    let mut weights = fixed_weights.columns.iter();
+    let fixed = fixed_program.columns(shared);
+    let mut weights = fixed_weights.columns(shared).iter();
     let (mut all_sums, mut claims) = (Vec::new(), Vec::new());
     for (i, instance) in layout.instances.iter().enumerate() {
         let columns = TableColumns {
-            program: indices[i].iter().map(|c| &fixed_program.columns[*c]).collect(),
+            program: indices[i].iter().map(|c| &fixed[*c]).collect(),
             weights: weights.by_ref().take(instance.shape().weights).collect(),
             values: values[i].iter().collect(),
             evaluations: evaluations[i].iter().collect(),
