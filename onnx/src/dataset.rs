@@ -30,6 +30,14 @@ impl Dataset {
     /// # Errors
     /// [`OnnxError`]: unreadable, unknown format, no rows, wrong shape or type, not finite.
     pub fn load(path: impl AsRef<Path>, model: &FloatModel) -> Result<Self, OnnxError> {
+        Self::load_for(path, model.inputs())
+    }
+
+    /// [`Self::load`] for a model with these inputs.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_for(path: impl AsRef<Path>, inputs: &[TensorSpec]) -> Result<Self, OnnxError> {
         let path = path.as_ref();
         let shown = path.display().to_string();
         let bytes = std::fs::read(path)
@@ -41,15 +49,15 @@ impl Dataset {
             return Err(bad("it is empty".into()));
         }
         let (arrays, labels) = match ending.as_str() {
-            "npz" => read_npz(&bytes, model.inputs(), &shown)?,
+            "npz" => read_npz(&bytes, inputs, &shown)?,
             "npy" => {
                 let array = read_npy(&bytes).map_err(|e| describe("data", &e, &shown))?;
                 (vec![("data".to_string(), array)], None)
             }
-            "json" => (read_json(&bytes, model.inputs()).map_err(bad)?, None),
+            "json" => (read_json(&bytes, inputs).map_err(bad)?, None),
             _ => return Err(bad("unknown file ending".into())),
         };
-        Self::from_arrays(&arrays, labels, model, &shown)
+        Self::collect(&arrays, labels, inputs, &shown)
     }
 
     /// One array per model input, each with samples along the leading axis.
@@ -62,7 +70,15 @@ impl Dataset {
         model: &FloatModel,
         source: &str,
     ) -> Result<Self, OnnxError> {
-        let specs = model.inputs();
+        Self::collect(arrays, labels, model.inputs(), source)
+    }
+
+    fn collect(
+        arrays: &[(String, ArrayD<f64>)],
+        labels: Option<Vec<i64>>,
+        specs: &[TensorSpec],
+        source: &str,
+    ) -> Result<Self, OnnxError> {
         if arrays.len() != specs.len() {
             let reason = format!("the model takes {} inputs, found {}", specs.len(), arrays.len());
             return Err(OnnxError::Dataset { path: source.to_string(), reason });

@@ -6,6 +6,7 @@
 //! | [`budget`] | how many proofs a package has made: a count beside its file |
 //! | [`commitments`] | columns fixed at set-up, and their trees |
 //! | [`recover`] | columns and coefficients from a tree's evaluations, where they are not kept |
+//! | [`footprint`] | how much memory all this takes, before it is begun |
 //! | [`prepared`] | a package made ready: program and weights committed, for many proofs |
 //! | [`memory`] | every memory cell's value, from the reference interpreter |
 //! | [`witness`] | the values and evaluations of each chip |
@@ -28,6 +29,7 @@ pub mod check;
 pub mod commitments;
 pub mod domain;
 pub mod error;
+pub mod footprint;
 pub mod masks;
 pub mod memory;
 pub mod opening;
@@ -44,6 +46,7 @@ pub mod witness;
 
 pub use commitments::Keep;
 pub use error::ProveError;
-pub use package::{setup, HidingOption, Package, SetupOptions};
+pub use footprint::Footprint;
+pub use package::{setup, Draft, HidingOption, Package, SetupOptions};
 pub use prepared::{AnyPrepared, Prepared};
 pub use prove::{prove, prove_for, Proven};

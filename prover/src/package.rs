@@ -1,8 +1,9 @@
 //! What a prover keeps of a model: the graph with its weights, the ONNX file it came from, and the
 //! verification key. Bytes: magic `VERISTRM`, version, then the fields in postcard encoding.
 
-use crate::commitments::{Commitments, Fixed};
+use crate::commitments::{Commitments, Fixed, Keep};
 use crate::error::ProveError;
+use crate::footprint::committing;
 use crate::randomness::{seed, Randomness};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -69,42 +70,74 @@ pub enum HidingOption {
 /// The graph is not usable, or too large.
 #[instrument(skip_all, name = "setup")]
 pub fn setup(graph: Graph, options: &SetupOptions) -> Result<Package, ProveError> {
-    let compiled =
-        |proofs| compile_for(&graph, options.preset, options.batch, &options.public, proofs);
-    let (proofs, program) = match options.hiding {
-        HidingOption::None => (0, compiled(0)?),
-        HidingOption::Proofs(n) => (n.get(), compiled(n.get())?),
-        HidingOption::Fitting => {
-            let program = compiled(LEAST_PROOFS)?;
-            let proofs = fitting_proofs(&program, options.preset, LEAST_PROOFS);
-            (proofs, compiled(proofs)?)
-        }
-    };
-    let weights_seed = match proofs {
-        0 => None,
-        _ => Some(seed()?),
-    };
-    let architecture = architecture(&graph);
-    let mut key = Key {
-        name: graph.name.clone(),
-        preset: options.preset,
-        proofs,
-        architecture,
-        layout: program.layout.clone(),
-        program_root: [0; 32],
-        weights_root: [0; 32],
-    };
-    let commitments = Commitments::new(&key);
-    let randomness = weights_seed.map_or_else(Randomness::none, Randomness::from_seed);
-    let roots = match options.preset.hash() {
-        HashFunction::Blake2s => roots::<Blake2sMerkleChannel>,
-        HashFunction::Poseidon252 => roots::<Poseidon252MerkleChannel>,
-    };
-    (key.program_root, key.weights_root) = roots(&program, &commitments, randomness);
-    let package = Package { graph, key, weights_seed, onnx: Vec::new() };
-    // The limits of a key are checked where it is read: here too.
-    Key::from_bytes(&package.key.to_bytes())?;
-    Ok(package)
+    Draft::new(graph, options)?.commit()
+}
+
+/// A graph that is compiled, and nothing committed yet: from here on it is known how large all is.
+pub struct Draft {
+    graph: Graph,
+    program: Program,
+    /// The key, without its roots.
+    key: Key,
+}
+
+impl Draft {
+    /// Compiles a graph.
+    ///
+    /// # Errors
+    /// The graph is not usable, or too large.
+    pub fn new(graph: Graph, options: &SetupOptions) -> Result<Self, ProveError> {
+        let compiled =
+            |proofs| compile_for(&graph, options.preset, options.batch, &options.public, proofs);
+        let (proofs, program) = match options.hiding {
+            HidingOption::None => (0, compiled(0)?),
+            HidingOption::Proofs(n) => (n.get(), compiled(n.get())?),
+            HidingOption::Fitting => {
+                let program = compiled(LEAST_PROOFS)?;
+                let proofs = fitting_proofs(&program, options.preset, LEAST_PROOFS);
+                (proofs, compiled(proofs)?)
+            }
+        };
+        let key = Key {
+            name: graph.name.clone(),
+            preset: options.preset,
+            proofs,
+            architecture: architecture(&graph),
+            layout: program.layout.clone(),
+            program_root: [0; 32],
+            weights_root: [0; 32],
+        };
+        Ok(Self { graph, program, key })
+    }
+
+    /// Bytes that [`Draft::commit`] takes, besides those taken already.
+    pub fn committing(&self) -> u64 {
+        committing(&self.key)
+    }
+
+    /// Commits to the program and to the weights.
+    ///
+    /// # Errors
+    /// There is no randomness to hide with, or the key is too large.
+    pub fn commit(self) -> Result<Package, ProveError> {
+        let Self { graph, program, mut key } = self;
+        let weights_seed = match key.hides() {
+            false => None,
+            true => Some(seed()?),
+        };
+        // Only the roots are asked for.
+        let commitments = Commitments::keeping(&key, Keep::Least);
+        let randomness = weights_seed.map_or_else(Randomness::none, Randomness::from_seed);
+        let roots = match key.preset.hash() {
+            HashFunction::Blake2s => roots::<Blake2sMerkleChannel>,
+            HashFunction::Poseidon252 => roots::<Poseidon252MerkleChannel>,
+        };
+        (key.program_root, key.weights_root) = roots(&program, &commitments, randomness);
+        let package = Package { graph, key, weights_seed, onnx: Vec::new() };
+        // The limits of a key are checked where it is read: here too.
+        Key::from_bytes(&package.key.to_bytes())?;
+        Ok(package)
+    }
 }
 
 /// Commitments of the program and of the weights.
@@ -116,8 +149,9 @@ fn roots<MC: MerkleChannel<H: HashBytes>>(
 where
     SimdBackend: BackendForChannel<MC>,
 {
-    let fixed = Fixed::<MC>::program(program, commitments);
-    (fixed.root(), Fixed::<MC>::weights(program, commitments, randomness).root())
+    // One after the other: neither tree is needed any longer than for its root.
+    let program_root = Fixed::<MC>::program(program, commitments).root();
+    (program_root, Fixed::<MC>::weights(program, commitments, randomness).root())
 }
 
 /// BLAKE3 hash of the public part of a graph.

@@ -7,7 +7,7 @@ use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
 use veristar_model::Graph;
 use veristar_prover::prove::prove_with;
 use veristar_prover::randomness::Randomness;
-use veristar_prover::{check, prove, HidingOption, Keep, Prepared};
+use veristar_prover::{check, prove, Footprint, HidingOption, Keep, Prepared};
 use veristar_security::{HashFunction, Preset};
 use veristar_verifier::verify;
 
@@ -73,4 +73,17 @@ fn rows_can_be_checked() {
     assert_eq!(witness.violations(&prepared).first(), None);
     assert!(witness.balances(&prepared));
     prove(&prepared, &inputs).expect("and a proof after it");
+}
+
+#[test]
+fn less_is_needed() {
+    let (graph, _) = everything();
+    let package = package(&graph, Preset::Fast, 1, HidingOption::Fitting);
+    let [all, least] = [Keep::All, Keep::Least].map(|keep| Footprint::of_package(&package, keep));
+    assert!(least.peak() < all.peak());
+    // Every buffer is in some phase, and phases are in order.
+    assert!(all.buffers.iter().chain(&least.buffers).all(|b| b.first <= b.last));
+    // A key alone says about the same.
+    let key = Footprint::of_key(&package.key, Keep::All).peak() as f64;
+    assert!((0.5..2.0).contains(&(key / all.peak() as f64)));
 }

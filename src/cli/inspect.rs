@@ -1,6 +1,6 @@
 //! `veristar inspect`: what a model, package, key or proof holds.
 
-use super::{bits, cells, files, hiding, setup, text, ui::Ui};
+use super::{bits, cells, files, hiding, memory, setup, text, ui::Ui};
 use anyhow::{Context, Result};
 use clap::Args;
 use ndarray::{ArrayD, IxDyn};
@@ -43,7 +43,11 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
             let (key, size) = files::read_key(&arguments.file)?;
             ui.say(format!("verification key, {}", text::size(size)));
             say_key(ui, &key, None);
-            Ok(key_json(&key, None, "key", size))
+            let (all, least) = memory::of_key(&key);
+            ui.say(memory::line(&all, &least));
+            let mut answer = key_json(&key, None, "key", size);
+            answer["memory"] = memory::json(&all, &least);
+            Ok(answer)
         }
         files::Kind::Proof => proof(arguments, &bytes, ui),
         files::Kind::Ranges => {
@@ -78,12 +82,15 @@ fn package(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     say_key(ui, key, Some(&program));
     let count = count(&arguments.file, key);
     say_count(ui, &count);
+    let (all, least) = memory::of_package(&package);
+    ui.say(memory::line(&all, &least));
 
     let mut answer = key_json(key, Some(&program), "package", size);
     hiding::count_json(&mut answer, key, count.as_ref().ok().and_then(Option::as_ref));
     if let Err(error) = &count {
         answer["count_error"] = error.to_string().into();
     }
+    answer["memory"] = memory::json(&all, &least);
     answer["onnx_bytes"] = package.onnx.len().into();
     answer["layers"] = layers.iter().map(cells::LayerRow::json).collect();
     answer["inputs"] = tensors_json(graph, &graph.inputs);

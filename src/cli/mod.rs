@@ -9,11 +9,12 @@
 //! | `ui` | text, JSON, progress |
 //! | `files` | reading files of a kind, writing them whole or not at all |
 //! | `data` | inputs and outputs in real numbers |
-//! | `context` | what a proof is made for, if it says
+//! | `context` | what a proof is made for, if it says |
 //! | `cells` | rows, columns and cells of a key or a package |
 //! | `bits` | security of a key |
 //! | `hiding` | what proofs hide, and how many may be made |
 //! | `profile` | where the time goes |
+//! | `memory`, `machine` | what proving needs, what the machine has |
 //! | `cpu` | whether this CPU has what the program was built for |
 //! | `text` | numbers, sizes, times, tables |
 //!
@@ -31,6 +32,8 @@ mod demo;
 mod files;
 mod hiding;
 mod inspect;
+mod machine;
+mod memory;
 mod profile;
 mod prove;
 mod quantising;

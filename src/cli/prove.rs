@@ -1,6 +1,6 @@
 //! `veristar prove`: a proof that the model gives this output.
 
-use super::{context, data, files, hiding, profile::Profile, text, ui::Ui};
+use super::{context, data, files, hiding, machine, memory, profile::Profile, text, ui::Ui};
 use anyhow::{bail, Context, Result};
 use clap::Args;
 use serde_json::{json, Value};
@@ -40,6 +40,8 @@ pub struct Arguments {
     batch: bool,
     #[command(flatten)]
     context: context::Arguments,
+    #[command(flatten)]
+    memory: memory::Arguments,
     /// Show where the time goes, span by span.
     #[arg(long)]
     profile: bool,
@@ -85,13 +87,14 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     };
 
     ui.step("reading");
-    let (package, _) = files::read_package(&arguments.package)?;
+    let (mut package, _) = files::read_package(&arguments.package)?;
     let context = arguments.context.read(&package.key)?;
     let budget = Budget::open(&arguments.package, &package.key)?;
     // Before the work; the place is taken after it.
     budget.check(Purpose::Prove)?;
-    let model = data::float_model(&package)?;
-    let rows = data::load(&arguments.input, &model, arguments.row)?;
+    let memory = arguments.memory.check(&package, ui)?;
+    let interface = data::Interface::take(&mut package)?;
+    let rows = data::load(&arguments.input, &interface.inputs, arguments.row)?;
     let batch = package.key.layout.batch as usize;
     arguments.check_rows(rows.len(), batch)?;
     let mut file = files::Output::create(&arguments.output, false)?;
@@ -101,7 +104,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     lap("read");
 
     ui.step("compiling the model and committing to it");
-    let prepared = AnyPrepared::new(package)
+    let prepared = AnyPrepared::keeping(package, arguments.memory.keep())
         .with_context(|| format!("cannot use `{}`", arguments.package.display()))?;
     lap("prepare");
 
@@ -124,7 +127,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
             ui.say(format!("output `{}`{which}: {}", tensor.name, data::values(values)));
         }
     }
-    for note in model.notes() {
+    for note in &interface.notes {
         ui.say(format!("note: {note}"));
     }
     let inner = profile.below("prove");
@@ -156,10 +159,12 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         "outputs": data::outputs_json(graph, &proven.outputs),
         "times": phase_json,
         "prove_phases": inner_json,
-        "notes": model.notes(),
+        "notes": interface.notes,
+        "memory": memory,
         "used": taken.place,
         "left": taken.left,
     });
+    answer["memory"]["peak"] = json!(machine::peak());
     hiding::json(&mut answer, key);
     if arguments.profile {
         answer["profile"] = profile.json();
@@ -168,7 +173,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
 }
 
 /// Whether inputs are within their ranges: an input that cannot be proven takes no place.
-fn check_inputs(graph: &Graph, inputs: &[Vec<Vec<i64>>]) -> Result<(), ModelError> {
+pub fn check_inputs(graph: &Graph, inputs: &[Vec<Vec<i64>>]) -> Result<(), ModelError> {
     // To the interpreter, a model that computes nothing.
     let ids = graph.inputs.iter();
     let tensors: Vec<_> = ids.filter_map(|id| graph.tensors.get(*id)).cloned().collect();

@@ -1,6 +1,6 @@
 //! `veristar setup`: an ONNX file becomes a prover's package and a public key.
 
-use super::{bits, cells, files, hiding, quantising, text, ui::Ui};
+use super::{bits, cells, files, hiding, memory, quantising, text, ui::Ui};
 use anyhow::{bail, Context, Result};
 use clap::{Args, ValueEnum};
 use serde_json::{json, Value};
@@ -13,7 +13,7 @@ use veristar::onnx::{
     evaluate, quantise, Dataset, FloatModel, LoadOptions, QuantiseOptions, Report,
 };
 use veristar::prover::ranges::prove_ranges;
-use veristar::prover::{budget, HidingOption, Package, SetupOptions};
+use veristar::prover::{budget, Draft, HidingOption, Package, SetupOptions};
 use veristar::security::Preset;
 
 /// Turn an ONNX model into NAME.vsm (for the prover: keep it private) and NAME.vk (publish it).
@@ -63,6 +63,8 @@ pub struct Arguments {
     /// NAME.vranges: a proof that they are kept. Costs some precision in wide layers.
     #[arg(long)]
     prove_ranges: bool,
+    #[command(flatten)]
+    memory: memory::Limit,
     /// Writes NAME.vsm, NAME.vk and NAME.vsm.count.
     #[arg(short, long, value_name = "NAME")]
     output: PathBuf,
@@ -162,14 +164,17 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let public = public_tensors(&graph, public(Visible::Input), public(Visible::Output));
     let hiding = arguments.hiding();
     let options = SetupOptions { preset, batch, public, hiding };
-    let mut package = veristar::prover::setup(graph, &options).map_err(|error| {
+    let explain = |error| {
         let error = anyhow::Error::new(error);
         match arguments.proofs {
             Some(_) => error
                 .context("cannot hide the model for so many proofs (choose a smaller --proofs)"),
             None => error,
         }
-    })?;
+    };
+    let draft = Draft::new(graph, &options).map_err(explain)?;
+    arguments.memory.check_setup(&draft, ui)?;
+    let mut package = draft.commit().map_err(explain)?;
     package.onnx = onnx;
     let ranges = match ranges {
         Some(mut file) => {
@@ -274,6 +279,8 @@ impl Made<'_> {
         ui.say(format!("preset {}: {}", key.preset.name(), bits::line(key)));
         ui.say(format!("{} inference(s) a proof; {}", key.layout.batch, visibility(self.package)));
         ui.say(hiding::line(key));
+        let (all, least) = memory::of_package(self.package);
+        ui.say(memory::line(&all, &least));
         ui.say(format!("\nkey fingerprint {}", files::fingerprint(key)));
         let wrote = [
             (
@@ -312,6 +319,8 @@ impl Made<'_> {
             "totals": cells::totals(&key.layout, &rows),
             "security": bits::json(key),
         });
+        let (all, least) = memory::of_package(self.package);
+        answer["memory"] = memory::json(&all, &least);
         let counted = budget::is_counted(key);
         let count = counted.then(|| budget::Count::new(key));
         hiding::count_json(&mut answer, key, count.as_ref());

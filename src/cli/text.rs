@@ -43,6 +43,16 @@ pub fn size(bytes: usize) -> String {
     }
 }
 
+/// Memory, in binary units.
+pub fn memory(bytes: u64) -> String {
+    let gib = bytes as f64 / f64::from(1 << 30);
+    match gib {
+        g if g < 0.995 => format!("{:.0} MiB", (g * 1024.0).ceil()),
+        g if g < 9.95 => format!("{g:.2} GiB"),
+        g => format!("{g:.1} GiB"),
+    }
+}
+
 pub fn time(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     match seconds {
@@ -137,6 +147,9 @@ mod tests {
         assert_eq!(count(12), "12");
         assert_eq!(size(999), "999 B");
         assert_eq!(size(123_456), "123.5 KB");
+        assert_eq!(memory(100 << 20), "100 MiB");
+        assert_eq!(memory(3 << 29), "1.50 GiB");
+        assert_eq!(memory(40 << 30), "40.0 GiB");
         assert_eq!(time(Duration::from_micros(12_340)), "12.3 ms");
         assert_eq!(time(Duration::from_millis(340)), "340 ms");
     }
