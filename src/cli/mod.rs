@@ -9,6 +9,7 @@
 //! | `ui` | text, JSON, progress |
 //! | `files` | reading files of a kind, writing them whole or not at all |
 //! | `data` | inputs and outputs in real numbers |
+//! | `worker` | `veristar worker`: a folder of inputs, proven one after the other |
 //! | `context` | what a proof is made for, if it says |
 //! | `cells` | rows, columns and cells of a key or a package |
 //! | `bits` | security of a key |
@@ -46,6 +47,7 @@ mod ui;
 mod verify;
 mod verify_ranges;
 mod verify_rotation;
+mod worker;
 
 use clap::{error::ErrorKind, Parser, Subcommand};
 use serde_json::{json, Value};
@@ -93,6 +95,7 @@ enum Command {
     CalibrateReport(calibrate_report::Arguments),
     Run(run::Arguments),
     Prove(prove::Arguments),
+    Worker(worker::Arguments),
     Verify(verify::Arguments),
     Rotate(rotate::Arguments),
     VerifyRotation(verify_rotation::Arguments),
@@ -159,6 +162,7 @@ fn start() -> anyhow::Result<()> {
         Command::CalibrateReport(arguments) => calibrate_report::command(arguments, &ui),
         Command::Run(arguments) => run::command(arguments, &ui),
         Command::Prove(arguments) => prove::command(arguments, &ui),
+        Command::Worker(arguments) => worker::command(arguments, &ui),
         Command::Verify(arguments) => verify::command(arguments, &ui),
         Command::Rotate(arguments) => rotate::command(arguments, &ui),
         Command::VerifyRotation(arguments) => verify_rotation::command(arguments, &ui),

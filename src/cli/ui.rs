@@ -27,6 +27,14 @@ impl Ui {
         }
     }
 
+    /// Tells what happened, while more is to come: a line of text, or one JSON object on a line.
+    pub fn event(&self, line: impl AsRef<str>, object: &serde_json::Value) {
+        match self.json {
+            true => print(&object.to_string()),
+            false => self.say(line),
+        }
+    }
+
     /// Tells what runs now.
     pub fn step(&self, message: impl Into<String>) {
         self.spinner.set_message(message.into());

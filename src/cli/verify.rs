@@ -129,7 +129,8 @@ fn say(ui: &Ui, key: &Key, tensor: &PublicTensor, values: &[i32]) {
     }
 }
 
-fn public_json(key: &Key, values: &[Vec<i32>]) -> Value {
+/// Public values, tensor by tensor.
+pub fn public_json(key: &Key, values: &[Vec<i32>]) -> Value {
     let tensors = key.layout.public.iter().zip(values);
     tensors
         .map(|(tensor, values)| {
