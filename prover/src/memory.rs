@@ -10,6 +10,9 @@ use veristar_model::interpret::arithmetic::{Arithmetic, Rows};
 use veristar_model::interpret::{self, Parallel};
 use veristar_model::{FieldBound, Graph, ModelError, Op};
 
+/// A kernel element, with the image and position it reads.
+type Source = (usize, usize, usize);
+
 /// Free coefficients that are computed together.
 const COEFFICIENTS: usize = 1 << 10;
 
@@ -109,7 +112,7 @@ fn free_coefficients(
 
     let count = garbage.exponents.len();
     for (block, exponents) in garbage.exponents.chunks(COEFFICIENTS).enumerate() {
-        let reads: Vec<(bool, Vec<(usize, usize, usize)>)> = exponents
+        let reads: Vec<(bool, Vec<Source>)> = exponents
             .par_iter()
             .map(|exponent| {
                 let at = plan.lowest + *exponent as usize;
@@ -143,8 +146,8 @@ fn free_coefficients(
     Some(())
 }
 
-/// Kernel elements that contribute to a coefficient, with the image and position they read.
-fn sources(plan: &Geometry, at: usize) -> Vec<(usize, usize, usize)> {
+/// What contributes to a coefficient.
+fn sources(plan: &Geometry, at: usize) -> Vec<Source> {
     let mut result = Vec::new();
     for phase in &plan.phases {
         for tap in &phase.taps {
