@@ -10,6 +10,10 @@ use veristar_model::{Graph, Op};
 const ROW_OVERHEAD: usize = 18;
 /// Widths beyond this make proofs long without making rows much fewer.
 const WIDEST: usize = 256;
+/// Tables of fewer rows end up as tall as the others, whatever their rows.
+const TALL: usize = 1 << 15;
+/// Rows that hiding takes of a tall table, about.
+const RESERVED: usize = 1 << 12;
 
 /// Outputs of a run and rows of such runs, for each linear layer.
 fn runs(graph: &Graph) -> Vec<(usize, usize)> {
@@ -38,8 +42,9 @@ pub fn choose_widths(graph: &Graph) -> Vec<usize> {
     if runs.is_empty() {
         return Vec::new();
     }
-    let cost = |outputs: usize, rows: usize, width: usize| {
-        rows.saturating_mul(outputs.div_ceil(width).saturating_mul(width + ROW_OVERHEAD))
+    let height = |rows: usize| match rows < TALL {
+        true => rows,
+        false => rows.saturating_add(RESERVED).checked_next_power_of_two().unwrap_or(usize::MAX),
     };
     let mut candidates: Vec<usize> =
         runs.iter().flat_map(|(o, _)| (1..=8).map(|parts| o.div_ceil(parts))).collect();
@@ -47,9 +52,18 @@ pub fn choose_widths(graph: &Graph) -> Vec<usize> {
     candidates.extend([1, 4, 16, 64, WIDEST]);
     candidates.sort_unstable();
     candidates.dedup();
-    let total = |widths: [usize; 2]| {
-        let layers = runs.iter().map(|(o, rows)| widths.map(|w| cost(*o, *rows, w)));
-        layers.fold(0usize, |sum, [a, b]| sum.saturating_add(a.min(b)))
+    let cells = |rows: usize, width: usize| rows.saturating_mul(width + ROW_OVERHEAD);
+    let total = |[a, b]: [usize; 2]| {
+        let (mut tall_a, mut tall_b) = (0usize, 0usize);
+        for (outputs, count) in &runs {
+            let [rows_a, rows_b] = [a, b].map(|w| count.saturating_mul(outputs.div_ceil(w)));
+            if cells(rows_b, b) < cells(rows_a, a) {
+                tall_b = tall_b.saturating_add(rows_b);
+            } else {
+                tall_a = tall_a.saturating_add(rows_a);
+            }
+        }
+        cells(height(tall_a), a).saturating_add(cells(height(tall_b), b))
     };
     let one = candidates.iter().map(|w| (total([*w, *w]), *w)).min().unwrap_or((0, 1));
     let pairs = candidates.iter().flat_map(|a| candidates.iter().map(move |b| [*a, *b]));
@@ -132,5 +146,35 @@ impl Lowering<'_> {
             });
         }
         Ok(acc.unwrap_or(crate::program::ZERO))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{string::String, vec};
+    use veristar_model::{Node, Parameter, Range};
+
+    /// One matrix product of 576 outputs. A width counts with the power of two that its rows fill.
+    fn widths(terms: usize) -> Vec<usize> {
+        let range = Range { lo: 0, hi: 0 };
+        let weight = Parameter {
+            name: String::new(),
+            shape: vec![576, terms],
+            values: vec![0; 576 * terms],
+            range,
+        };
+        let op = Op::MatMul { weight: 0, bias: None };
+        let node = Node { name: String::new(), op, inputs: vec![0], output: 1 };
+        let graph = Graph { parameters: vec![weight], nodes: vec![node], ..Graph::default() };
+        choose_widths(&graph)
+    }
+
+    #[test]
+    fn rows_of_weights_fill_their_power_of_two() {
+        // 120,003 rows of 192 in 2^17, where 200,005 of 116 would take 2^18.
+        assert_eq!(widths(40_000), [192]);
+        // 150,003 rows of 192 take 2^18, as 250,005 of 116 do.
+        assert_eq!(widths(50_000), [116]);
     }
 }
