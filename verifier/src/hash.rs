@@ -2,6 +2,8 @@
 //!
 //! A key's preset says which hash function its trees and its transcript use; a proof cannot choose.
 
+use crate::poseidon::{Felt, PoseidonMerkleHasher};
+use starknet_ff::FieldElement;
 use stwo::core::vcs::blake2_hash::Blake2sHash;
 use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleHasher;
 use stwo::core::vcs_lifted::merkle_hasher::MerkleHasherLifted;
@@ -33,15 +35,28 @@ impl HashBytes for Blake2sMerkleHasher {
 }
 
 /// Field elements, big-endian; one has only one encoding.
+impl HashBytes for PoseidonMerkleHasher {
+    fn to_bytes(hash: Felt) -> Hash {
+        Hash(hash.0.to_bytes_be())
+    }
+    fn from_bytes(bytes: &Hash) -> Option<Felt> {
+        FieldElement::from_bytes_be(&bytes.0).ok().map(Felt)
+    }
+    fn of_no_column() -> Felt {
+        Felt(FieldElement::ZERO)
+    }
+}
+
+/// stwo's hasher of the same trees, which the prover commits with. stwo has none on wasm.
 #[cfg(not(target_arch = "wasm32"))]
 impl HashBytes for stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleHasher {
     fn to_bytes(hash: Self::Hash) -> Hash {
-        Hash(hash.to_bytes_be())
+        PoseidonMerkleHasher::to_bytes(Felt(hash))
     }
     fn from_bytes(bytes: &Hash) -> Option<Self::Hash> {
-        Self::Hash::from_bytes_be(&bytes.0).ok()
+        PoseidonMerkleHasher::from_bytes(bytes).map(|felt| felt.0)
     }
     fn of_no_column() -> Self::Hash {
-        Self::Hash::ZERO
+        PoseidonMerkleHasher::of_no_column().0
     }
 }

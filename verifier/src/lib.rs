@@ -7,6 +7,7 @@
 //! | [`proof`] | what a proof holds, and its bytes |
 //! | [`challenges`] | challenges, and constraints at the out-of-domain point |
 //! | [`component`] | a chip as stwo sees it |
+//! | [`poseidon`] | hashes and transcript of proofs for Starknet |
 //! | [`starknet`] | keys and proofs as the contract on Starknet takes them |
 //! | [`mod@verify`] | the checks, in order |
 #![no_std]
@@ -22,6 +23,7 @@ pub mod component;
 pub mod error;
 pub mod hash;
 pub mod key;
+pub mod poseidon;
 pub mod proof;
 pub mod rotation;
 pub mod starknet;

@@ -9,11 +9,12 @@
 
 use crate::hash::Hash;
 use crate::key::Key;
+use crate::poseidon::felt::{pack, ELEMENTS, ELEMENT_BITS};
 use crate::proof::Proof;
 use alloc::vec::Vec;
 use starknet_crypto::poseidon_hash_many;
 pub use starknet_ff::FieldElement;
-use stwo::core::fields::m31::{M31, P};
+use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use veristar_air::chips::Chip;
 use veristar_air::program::Addresses;
@@ -37,9 +38,6 @@ pub const CHIPS: [&str; 13] = [
     "nodes",
     "features",
 ];
-
-/// Base-field elements in a felt.
-const PACKED: usize = 8;
 
 fn number(chip: &Chip) -> u64 {
     let position = CHIPS.iter().position(|name| *name == chip.name());
@@ -183,10 +181,6 @@ fn flat(values: &[QM31]) -> Vec<M31> {
 }
 
 fn packed(values: &[M31]) -> Vec<FieldElement> {
-    let shift = FieldElement::from(u64::from(P) + 1);
-    let felt = |chunk: &[M31]| {
-        let append = |felt, value: &M31| felt * shift + FieldElement::from(value.0);
-        chunk.iter().fold(FieldElement::ZERO, append)
-    };
-    values.chunks(PACKED).map(felt).collect()
+    let felt = |chunk: &[M31]| pack(0, chunk.iter().map(|value| value.0), ELEMENT_BITS);
+    values.chunks(ELEMENTS).map(felt).collect()
 }

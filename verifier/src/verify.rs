@@ -16,6 +16,7 @@ use crate::component::{column_log_sizes, components, COMPOSITION_COLUMNS, SUMS, 
 use crate::error::VerifyError;
 use crate::hash::{Hash, HashBytes};
 use crate::key::Key;
+use crate::poseidon::PoseidonMerkleChannel;
 use crate::proof::{composition_at, decommitment, Proof};
 use alloc::{format, string::String, string::ToString, sync::Arc, vec, vec::Vec};
 use num_traits::Zero;
@@ -97,19 +98,16 @@ pub fn public_sum(layout: &Layout, challenges: &Challenges, public: &[Vec<i32>])
 pub fn verify<'k>(key: &'k Key, proof: &Proof) -> Result<Verified<'k>, VerifyError> {
     match key.preset.hash() {
         HashFunction::Blake2s => verify_with::<Blake2sMerkleChannel>(key, proof),
-        #[cfg(not(target_arch = "wasm32"))]
-        HashFunction::Poseidon252 => verify_with::<
-            stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel,
-        >(key, proof),
-        #[cfg(target_arch = "wasm32")]
-        HashFunction::Poseidon252 => {
-            Err(VerifyError::Key("its hash function is not available here"))
-        }
+        HashFunction::Poseidon252 => verify_with::<PoseidonMerkleChannel>(key, proof),
     }
 }
 
-/// [`verify()`] with the hash function of the key's preset.
-fn verify_with<'k, MC: MerkleChannel<H: HashBytes>>(
+/// [`verify()`] with an implementation of the hash function of the key's preset, which is not checked. For tests that
+/// compare implementations: [`verify()`] chooses the right one.
+///
+/// # Errors
+/// Why the proof is refused.
+pub fn verify_with<'k, MC: MerkleChannel<H: HashBytes>>(
     key: &'k Key,
     proof: &Proof,
 ) -> Result<Verified<'k>, VerifyError> {
