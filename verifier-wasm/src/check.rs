@@ -96,6 +96,33 @@ mod tests {
         assert_eq!(code(&check(&key, &changed)), "other-key");
     }
 
+    /// Keys for Starknet, whose trees and transcript are hashed by Poseidon; `web/tests` does the same on wasm.
+    #[test]
+    fn proofs_for_starknet_are_checked_too() {
+        let files: [(&[u8], &[u8]); 2] = [
+            (
+                include_bytes!("../../tests/fixtures/starknet/hiding.vk"),
+                include_bytes!("../../tests/fixtures/starknet/hiding.vproof"),
+            ),
+            (
+                include_bytes!("../../tests/fixtures/starknet/open.vk"),
+                include_bytes!("../../tests/fixtures/starknet/open.vproof"),
+            ),
+        ];
+        for (key, proof) in files {
+            let key = load(key).unwrap();
+            let verdict = check(&key, proof);
+            assert_eq!((verdict.valid, verdict.reason), (true, None));
+            assert_eq!(verdict.claims.outputs.len(), 1);
+            let mut changed = proof.to_vec();
+            changed[42] ^= 1; // the first public value
+            assert_eq!(code(&check(&key, &changed)), "totals");
+            changed = proof.to_vec();
+            changed[proof.len() / 2] ^= 1; // an opened value or a hash of a path
+            assert_eq!(code(&check(&key, &changed)), "opening");
+        }
+    }
+
     #[test]
     fn files_are_told_apart() {
         let key = load(KEY).unwrap();

@@ -176,7 +176,7 @@ impl Security {
 pub struct KeyReport {
     /// The model's name, as whoever made the key wrote it.
     pub name: String,
-    /// BLAKE3 hash of the key's bytes, hexadecimal.
+    /// What names the key ([`Key::fingerprint`]), hexadecimal.
     pub fingerprint: String,
     /// BLAKE3 hash of the architecture, hexadecimal.
     pub architecture: String,

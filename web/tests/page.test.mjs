@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { serve } from './server.mjs';
-import { allProofs, madeProof, median, native, sample, scratch, tampered, WEB } from './support.mjs';
+import { allProofs, madeProof, median, native, sample, scratch, starknet, tampered, WEB } from './support.mjs';
 
 const DIST = join(WEB, 'dist');
 const SCREENSHOTS = process.env.SCREENSHOTS && join(WEB, process.env.SCREENSHOTS);
@@ -496,6 +496,24 @@ describe('time', () => {
     t.diagnostic(`first ${times[0]} ms, median ${median(times)} ms, native ${machine.toFixed(2)} ms, ratio ${(median(times) / machine).toFixed(2)}`);
     assert(median(times) <= 30);
     assert(median(times) <= 8 * machine);
+    await context.close();
+  });
+
+  test('a proof for Starknet in at most 8 times native', async (t) => {
+    const [{ milliseconds: machine }] = await native([{ ...starknet, repeat: 11 }]);
+    const { page, context, wrong } = await open();
+    const times = [];
+    for (let i = 0; i < 7; i++) {
+      await page.evaluate(() => document.querySelector('.verdict')?.remove());
+      await choose(page, file('starknet.vk', starknet.key), file('starknet.vproof', starknet.proof));
+      const { title } = await verdict(page);
+      assert.equal(title, 'The proof holds');
+      const [, text] = (await page.textContent('.verdict')).match(/in ([\d.]+) ms/);
+      times.push(Number(text));
+    }
+    t.diagnostic(`first ${times[0]} ms, median ${median(times)} ms, native ${machine.toFixed(1)} ms, ratio ${(median(times) / machine).toFixed(2)}`);
+    assert(median(times) <= 8 * machine);
+    assert.deepEqual(wrong, []);
     await context.close();
   });
 });

@@ -15,6 +15,12 @@ export const sample = {
   proof: readFileSync(join(WEB, 'public/sample/credit-risk.vproof')),
 };
 
+/** Key and proof of the preset `starknet`, which hashes by Poseidon. */
+export const starknet = {
+  key: readFileSync(join(ROOT, 'tests/fixtures/starknet/hiding.vk')),
+  proof: readFileSync(join(ROOT, 'tests/fixtures/starknet/hiding.vproof')),
+};
+
 /** A folder that goes away with the process. */
 export function scratch() {
   const folder = mkdtempSync(join(tmpdir(), 'veristar-web-'));

@@ -92,7 +92,7 @@ export interface Security {
 export interface KeyReport {
   /** As whoever made the key wrote it: show it as text, and do not trust it. */
   readonly name: string;
-  /** BLAKE3 hash of the key's bytes, hexadecimal: what people compare. */
+  /** BLAKE3 hash of the key's bytes, or for Starknet the model's Poseidon hash, hexadecimal: what people compare. */
   readonly fingerprint: string;
   readonly architecture: string;
   readonly programRoot: string;
