@@ -10,6 +10,42 @@ use stwo::prover::backend::simd::m31::PackedM31;
 /// Packed rows of a block: of the widest tables as much as the second cache of a core holds.
 pub const ROWS: usize = 16;
 
+/// A table's columns in stored order, but those of its sums.
+#[derive(Default)]
+pub struct TableColumns<'a> {
+    /// Program columns, the shared ones included.
+    pub program: Vec<&'a BaseColumn>,
+    /// Weights columns.
+    pub weights: Vec<&'a BaseColumn>,
+    /// Values columns.
+    pub values: Vec<&'a BaseColumn>,
+    /// Evaluations columns, coordinate by coordinate.
+    pub evaluations: Vec<&'a BaseColumn>,
+}
+
+/// Some rows of them.
+#[derive(Default)]
+pub struct Blocks {
+    /// Of the program.
+    pub program: Block,
+    /// Of the weights.
+    pub weights: Block,
+    /// Of the values.
+    pub values: Block,
+    /// Of the evaluations.
+    pub evaluations: Block,
+}
+
+impl Blocks {
+    /// Takes up to [`ROWS`] packed rows from `first` on.
+    pub fn fill(&mut self, columns: &TableColumns<'_>, first: usize) {
+        self.program.fill(&columns.program, first);
+        self.weights.fill(&columns.weights, first);
+        self.values.fill(&columns.values, first);
+        self.evaluations.fill(&columns.evaluations, first);
+    }
+}
+
 /// Some rows of some columns.
 #[derive(Default)]
 pub struct Block {

@@ -3,7 +3,7 @@
 //! Committed columns are reused where they already cover twice the trace domain (blow-up 2 or
 //! more, which every preset has), so nothing is extended again.
 
-use crate::block::{Block, ROWS};
+use crate::block::{Block, Blocks, TableColumns, ROWS};
 use num_traits::Zero;
 use rayon::prelude::*;
 use stwo::core::air::accumulation::PointEvaluationAccumulator;
@@ -145,14 +145,17 @@ impl ComponentProver<SimdBackend> for ChipProver {
         let coordinates = [c0, c1, c2, c3].map(|column| column.data.par_chunks_mut(ROWS));
         let [c0, c1, c2, c3] = coordinates;
         let chunks = (c0, c1, c2, c3).into_par_iter().enumerate();
-        chunks.for_each_init(Blocks::default, |blocks, (chunk, (c0, c1, c2, c3))| {
+        let empty = <(Blocks, Block)>::default;
+        chunks.for_each_init(empty, |(blocks, sums), (chunk, (c0, c1, c2, c3))| {
             let first = chunk * ROWS;
-            blocks.fill(&columns, first);
+            blocks.fill(&columns.table, first);
+            sums.fill(&columns.sums, first);
             let rows = c0.iter_mut().zip(c1).zip(c2).zip(c3).enumerate();
             for (row, (((a, b), c), d)) in rows {
                 let mut driver = OnDomain {
                     columns: &columns,
                     blocks,
+                    sums,
                     challenges: &challenges,
                     powers: &powers,
                     row,
@@ -174,10 +177,7 @@ impl ComponentProver<SimdBackend> for ChipProver {
 
 /// A table's committed columns.
 struct Columns<'a> {
-    program: Vec<&'a BaseColumn>,
-    weights: Vec<&'a BaseColumn>,
-    values: Vec<&'a BaseColumn>,
-    evaluations: Vec<&'a BaseColumn>,
+    table: TableColumns<'a>,
     sums: Vec<&'a BaseColumn>,
 }
 
@@ -189,33 +189,13 @@ impl<'a> Columns<'a> {
             trace.polys[tree][first..first + count].iter().map(|p| &p.evals.values).collect()
         };
         let program = table.program.iter().map(|i| &trace.polys[PROGRAM][*i].evals.values);
-        Self {
+        let table = TableColumns {
             program: program.collect(),
             weights: own(WEIGHTS, shape.weights),
             values: own(VALUES, shape.values),
             evaluations: own(EVALUATIONS, 4 * shape.evaluations),
-            sums: own(SUMS, 4 * shape.sums()),
-        }
-    }
-}
-
-/// Some rows of the committed columns.
-#[derive(Default)]
-struct Blocks {
-    program: Block,
-    weights: Block,
-    values: Block,
-    evaluations: Block,
-    sums: Block,
-}
-
-impl Blocks {
-    fn fill(&mut self, columns: &Columns<'_>, first: usize) {
-        self.program.fill(&columns.program, first);
-        self.weights.fill(&columns.weights, first);
-        self.values.fill(&columns.values, first);
-        self.evaluations.fill(&columns.evaluations, first);
-        self.sums.fill(&columns.sums, first);
+        };
+        Self { table, sums: own(SUMS, 4 * shape.sums()) }
     }
 }
 
@@ -223,6 +203,7 @@ impl Blocks {
 struct OnDomain<'a> {
     columns: &'a Columns<'a>,
     blocks: &'a Blocks,
+    sums: &'a Block,
     /// Packed row of the blocks.
     row: usize,
     challenges: &'a PackedChallenges,
@@ -273,17 +254,17 @@ impl<'a> Evaluator for OnDomain<'a> {
     }
     fn value_before(&mut self, column: usize) -> PackedM31 {
         let columns: &'a Columns<'a> = self.columns;
-        self.before(columns.values[column])
+        self.before(columns.table.values[column])
     }
     fn evaluation(&mut self, column: usize) -> PackedQM31 {
         self.extension(&self.blocks.evaluations, column)
     }
     fn evaluation_before(&mut self, column: usize) -> PackedQM31 {
         let columns: &'a Columns<'a> = self.columns;
-        self.extension_before(&columns.evaluations, column)
+        self.extension_before(&columns.table.evaluations, column)
     }
     fn sum(&mut self, column: usize) -> PackedQM31 {
-        self.extension(&self.blocks.sums, column)
+        self.extension(self.sums, column)
     }
     fn sum_before(&mut self, column: usize) -> PackedQM31 {
         let columns: &'a Columns<'a> = self.columns;

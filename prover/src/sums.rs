@@ -4,7 +4,8 @@
 //! On reserved rows all numerators are 0. Where values are 0 too, so are all denominators, and the
 //! columns are free: there they are random, and hide the columns' openings.
 
-use crate::block::{Block, ROWS};
+pub use crate::block::TableColumns;
+use crate::block::{Blocks, ROWS};
 use crate::domain::{PackedChallenges, LANES};
 use num_traits::{One, Zero};
 use rayon::prelude::*;
@@ -22,19 +23,6 @@ use veristar_air::logup;
 
 use crate::randomness::{Mask, Randomness};
 use crate::trace::Placement;
-
-/// A table's columns on the trace domain, in stored order.
-#[derive(Default)]
-pub struct TableColumns<'a> {
-    /// Program columns, the shared ones included.
-    pub program: Vec<&'a BaseColumn>,
-    /// Weights columns.
-    pub weights: Vec<&'a BaseColumn>,
-    /// Values columns.
-    pub values: Vec<&'a BaseColumn>,
-    /// Evaluations columns, coordinate by coordinate.
-    pub evaluations: Vec<&'a BaseColumn>,
-}
 
 /// The sums columns of a table, coordinate by coordinate, and the table's total.
 pub fn sums(
@@ -185,24 +173,6 @@ fn inverses(pairs: &[(PackedQM31, PackedQM31)]) -> Vec<PackedQM31> {
         return Vec::new();
     }
     PackedQM31::batch_inverse(&denominators)
-}
-
-/// Some rows of the columns that fractions look at.
-#[derive(Default)]
-struct Blocks {
-    program: Block,
-    weights: Block,
-    values: Block,
-    evaluations: Block,
-}
-
-impl Blocks {
-    fn fill(&mut self, columns: &TableColumns<'_>, first: usize) {
-        self.program.fill(&columns.program, first);
-        self.weights.fill(&columns.weights, first);
-        self.values.fill(&columns.values, first);
-        self.evaluations.fill(&columns.evaluations, first);
-    }
 }
 
 /// Collects the fractions of sixteen rows, after those of other rows.
