@@ -10,6 +10,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use veristar_model::TableId;
 
+/// Cells of a `weights` row besides the weights: two evaluations, two sums, two addresses.
+pub const ROW_OVERHEAD: usize = 18;
+
 /// Most memory cells of a program: addresses stay far below either field's characteristic.
 const ADDRESS_LIMIT: u32 = 1 << 30;
 
@@ -335,7 +338,7 @@ impl Builder {
 
     /// The class of `weights` chip that suits runs of `outputs` weights.
     pub fn class(&self, outputs: usize) -> usize {
-        let cost = |width: usize| outputs.div_ceil(width.max(1)) * (width + 18);
+        let cost = |width: usize| outputs.div_ceil(width.max(1)) * (width + ROW_OVERHEAD);
         let best = self.widths.iter().enumerate().min_by_key(|(_, width)| cost(**width));
         best.map_or(0, |(class, _)| class)
     }

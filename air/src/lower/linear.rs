@@ -1,13 +1,12 @@
 //! What convolutions and matrix products share: runs of weights, and how wide their rows are.
 
 use super::Lowering;
+use crate::builder::ROW_OVERHEAD;
 use crate::error::AirError;
 use crate::program::ONE;
 use alloc::vec::Vec;
 use veristar_model::{Graph, Op};
 
-/// Cells of a `weights` row besides the weights: two evaluations, two sums, two addresses.
-const ROW_OVERHEAD: usize = 18;
 /// Widths beyond this make proofs long without making rows much fewer.
 const WIDEST: usize = 256;
 /// Tables of fewer rows end up as tall as the others, whatever their rows.

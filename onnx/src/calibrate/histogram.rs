@@ -121,11 +121,11 @@ impl Histogram {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn of(values: &[f32]) -> Histogram {
+    pub fn of(values: &[f32]) -> Histogram {
         let mut histogram = Histogram::default();
         values.iter().for_each(|v| histogram.add(*v));
         histogram

@@ -107,13 +107,8 @@ impl fmt::Display for CalibrationMethod {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calibrate::histogram::tests::of;
     use proptest::prelude::*;
-
-    fn of(values: &[f32]) -> Histogram {
-        let mut histogram = Histogram::default();
-        values.iter().for_each(|v| histogram.add(*v));
-        histogram
-    }
 
     /// The exponent of min-max.
     fn exponent(values: &[f32], bits: u32) -> i32 {
