@@ -53,6 +53,8 @@ enum Command {
 }
 
 fn main() -> Result<()> {
+    // As the program itself does.
+    veristar_prover::allocator::keep_freed();
     let arguments = Arguments::parse();
     match &arguments.command {
         None => fixtures::command(&arguments.fixtures),

@@ -9,11 +9,9 @@ use std::{io::Cursor, path::Path};
 
 use ndarray::{Array, ArrayD, IxDyn};
 use ndarray_npy::{NpzReader, ReadNpyError, ReadNpyExt, ReadNpzError};
+use veristar_model::Graph;
 
-use crate::{
-    error::OnnxError,
-    load::{FloatModel, TensorSpec},
-};
+use crate::{error::OnnxError, load::FloatModel};
 
 /// Samples for a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,15 +28,20 @@ impl Dataset {
     /// # Errors
     /// [`OnnxError`]: unreadable, unknown format, no rows, wrong shape or type, not finite.
     pub fn load(path: impl AsRef<Path>, model: &FloatModel) -> Result<Self, OnnxError> {
-        Self::load_for(path, model.inputs())
+        Self::read(path.as_ref(), &inputs_of(model))
     }
 
-    /// [`Self::load`] for a model with these inputs.
+    /// [`Self::load`] for the inputs of a quantised model, which are the float model's.
     ///
     /// # Errors
     /// As there.
-    pub fn load_for(path: impl AsRef<Path>, inputs: &[TensorSpec]) -> Result<Self, OnnxError> {
-        let path = path.as_ref();
+    pub fn load_for(path: impl AsRef<Path>, graph: &Graph) -> Result<Self, OnnxError> {
+        let tensors = graph.inputs.iter().filter_map(|id| graph.tensors.get(*id));
+        let inputs: Vec<_> = tensors.map(|t| Input { name: &t.name, shape: &t.shape }).collect();
+        Self::read(path.as_ref(), &inputs)
+    }
+
+    fn read(path: &Path, inputs: &[Input<'_>]) -> Result<Self, OnnxError> {
         let shown = path.display().to_string();
         let bytes = std::fs::read(path)
             .map_err(|e| OnnxError::Read { path: shown.clone(), reason: e.to_string() })?;
@@ -70,13 +73,13 @@ impl Dataset {
         model: &FloatModel,
         source: &str,
     ) -> Result<Self, OnnxError> {
-        Self::collect(arrays, labels, model.inputs(), source)
+        Self::collect(arrays, labels, &inputs_of(model), source)
     }
 
     fn collect(
         arrays: &[(String, ArrayD<f64>)],
         labels: Option<Vec<i64>>,
-        specs: &[TensorSpec],
+        specs: &[Input<'_>],
         source: &str,
     ) -> Result<Self, OnnxError> {
         if arrays.len() != specs.len() {
@@ -88,16 +91,15 @@ impl Dataset {
             if array.is_empty() {
                 return Err(OnnxError::NoRows { path: source.to_string() });
             }
-            let count =
-                rows_of(array.shape(), &spec.shape).ok_or_else(|| OnnxError::DataShape {
-                    name: name.clone(),
-                    got: array.shape().to_vec(),
-                    expected: if spec.shape.first() == Some(&1) {
-                        spec.shape[1..].to_vec()
-                    } else {
-                        spec.shape.clone()
-                    },
-                })?;
+            let count = rows_of(array.shape(), spec.shape).ok_or_else(|| OnnxError::DataShape {
+                name: name.clone(),
+                got: array.shape().to_vec(),
+                expected: if spec.shape.first() == Some(&1) {
+                    spec.shape[1..].to_vec()
+                } else {
+                    spec.shape.to_vec()
+                },
+            })?;
             if let Some((index, value)) =
                 array.iter().enumerate().find(|(_, v)| !(**v as f32).is_finite())
             {
@@ -143,6 +145,16 @@ impl Dataset {
     }
 }
 
+/// One input of a model.
+struct Input<'a> {
+    name: &'a str,
+    shape: &'a [usize],
+}
+
+fn inputs_of(model: &FloatModel) -> Vec<Input<'_>> {
+    model.inputs().iter().map(|spec| Input { name: &spec.name, shape: &spec.shape }).collect()
+}
+
 /// How many samples of shape `sample` an array of shape `got` holds.
 fn rows_of(got: &[usize], sample: &[usize]) -> Option<usize> {
     let size: usize = sample.iter().product();
@@ -166,7 +178,7 @@ fn rows_of(got: &[usize], sample: &[usize]) -> Option<usize> {
 
 type Arrays = (Vec<(String, ArrayD<f64>)>, Option<Vec<i64>>);
 
-fn read_npz(bytes: &[u8], specs: &[TensorSpec], path: &str) -> Result<Arrays, OnnxError> {
+fn read_npz(bytes: &[u8], specs: &[Input<'_>], path: &str) -> Result<Arrays, OnnxError> {
     let bad = |reason: String| OnnxError::Dataset { path: path.to_string(), reason };
     let mut npz = NpzReader::new(Cursor::new(bytes)).map_err(|e| bad(e.to_string()))?;
     let names = npz.names().map_err(|e| bad(e.to_string()))?;
@@ -252,13 +264,13 @@ fn describe(name: &str, error: &ReadNpyError, path: &str) -> OnnxError {
     }
 }
 
-fn read_json(bytes: &[u8], specs: &[TensorSpec]) -> Result<Vec<(String, ArrayD<f64>)>, String> {
+fn read_json(bytes: &[u8], specs: &[Input<'_>]) -> Result<Vec<(String, ArrayD<f64>)>, String> {
     use serde_json::Value;
     let value: Value = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     let data = value.get("input_data").ok_or("it has no \"input_data\"")?;
     let lists = data.as_array().ok_or("\"input_data\" is no list")?;
     if lists.is_empty() {
-        return Ok(specs.iter().map(|s| (s.name.clone(), ArrayD::zeros(IxDyn(&[0])))).collect());
+        return Ok(specs.iter().map(|s| (s.name.to_string(), ArrayD::zeros(IxDyn(&[0])))).collect());
     }
     fn flatten(value: &Value, into: &mut Vec<f64>) -> Result<(), String> {
         match value {
@@ -306,9 +318,9 @@ fn read_json(bytes: &[u8], specs: &[TensorSpec]) -> Result<Vec<(String, ArrayD<f
                 ));
             }
             let mut shape = vec![flat.len() / size];
-            shape.extend(&spec.shape);
+            shape.extend(spec.shape);
             let array = ArrayD::from_shape_vec(IxDyn(&shape), flat).map_err(|e| e.to_string())?;
-            Ok((spec.name.clone(), array))
+            Ok((spec.name.to_string(), array))
         })
         .collect()
 }

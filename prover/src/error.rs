@@ -18,6 +18,9 @@ pub enum ProveError {
     /// The package's bytes are unusable.
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// The package cannot be read.
+    #[error("cannot read the model package: {0}; check the file and its disk")]
+    Read(std::io::Error),
     /// The package's key is unusable.
     #[error(transparent)]
     Key(#[from] VerifyError),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`package`] | what a prover keeps of a model: the graph, its weights, its key (`.vsm`) |
 //! | [`budget`] | how many proofs a package has made: a count beside its file |
+//! | [`allocator`] | memory that is kept between a proof's phases |
 //! | [`commitments`] | columns fixed at set-up, and their trees |
 //! | [`recover`] | columns and coefficients from a tree's evaluations, where they are not kept |
 //! | [`footprint`] | how much memory all this takes, before it is begun |
@@ -23,6 +24,7 @@
 // stwo's SIMD fields are built on it; see .cargo/config.toml.
 #![feature(portable_simd)]
 
+pub mod allocator;
 mod block;
 pub mod budget;
 pub mod check;

@@ -1,5 +1,7 @@
 //! What a prover keeps of a model: the graph with its weights, the ONNX file it came from, and the
-//! verification key. Bytes: magic `VERISTRM`, version, then the fields in postcard encoding.
+//! verification key. Bytes: magic `VERISTRM`, version, a length in eight bytes (little-endian), that many bytes
+//! with all but the ONNX file in postcard encoding, then the ONNX file to the end: whoever proves need not
+//! read it.
 
 use crate::commitments::{Commitments, Fixed, Keep};
 use crate::error::ProveError;
@@ -7,6 +9,7 @@ use crate::footprint::committing;
 use crate::randomness::{seed, Randomness};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::num::NonZeroU32;
 use stwo::core::channel::MerkleChannel;
 use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
@@ -24,7 +27,7 @@ use veristar_verifier::{FormatError, Key};
 
 const MAGIC: &[u8; 8] = b"VERISTRM";
 /// Version of the package format.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// A model, ready to be proven. Private: it holds the weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +38,10 @@ pub struct Package {
     pub key: Key,
     /// Where the random cells of the weights commitment come from; `None` if nothing is hidden.
     pub weights_seed: Option<[u8; 32]>,
+    /// What users should know of the outputs, such as a softmax that was left out.
+    pub notes: Vec<String>,
     /// The original ONNX file, for comparisons with float inference; may be empty.
+    #[serde(skip)]
     pub onnx: Vec<u8>,
 }
 
@@ -133,7 +139,8 @@ impl Draft {
             HashFunction::Poseidon252 => roots::<Poseidon252MerkleChannel>,
         };
         (key.program_root, key.weights_root) = roots(&program, &commitments, randomness);
-        let package = Package { graph, key, weights_seed, onnx: Vec::new() };
+        let (notes, onnx) = (Vec::new(), Vec::new());
+        let package = Package { graph, key, weights_seed, notes, onnx };
         // The limits of a key are checked where it is read: here too.
         Key::from_bytes(&package.key.to_bytes())?;
         Ok(package)
@@ -245,8 +252,11 @@ impl Package {
 
     /// The package's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
+        let proving = postcard::to_allocvec(self).unwrap_or_default();
         let mut writer = header(MAGIC, VERSION);
-        writer.raw(&postcard::to_allocvec(self).unwrap_or_default());
+        writer.raw(&(proving.len() as u64).to_le_bytes());
+        writer.raw(&proving);
+        writer.raw(&self.onnx);
         writer.0
     }
 
@@ -254,15 +264,43 @@ impl Package {
     ///
     /// # Errors
     /// The bytes are not a package of this version, or its key is unusable.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ProveError> {
-        let mut reader = Reader::new(bytes);
+    pub fn from_bytes(mut bytes: &[u8]) -> Result<Self, ProveError> {
+        let mut package = Self::for_proving(&mut bytes)?;
+        package.onnx = bytes.to_vec();
+        Ok(package)
+    }
+
+    /// Reads a package up to its ONNX file, which proofs do not need and which may be as large as all
+    /// weights: [`Package::onnx`] stays empty.
+    ///
+    /// # Errors
+    /// As [`Package::from_bytes`], or the source cannot be read.
+    pub fn for_proving(source: &mut impl Read) -> Result<Self, ProveError> {
+        let malformed = || FormatError::Malformed { section: "model package" };
+        let head = read_up_to(source, HEADER)?;
+        let mut reader = Reader::new(&head);
         check_header(&mut reader, MAGIC, VERSION, "model package")?;
-        let (package, rest) = postcard::take_from_bytes::<Self>(reader.rest())
-            .map_err(|_| FormatError::Malformed { section: "model package" })?;
+        let length: [u8; 8] = reader.rest().try_into().map_err(|_| malformed())?;
+        let length = u64::from_le_bytes(length);
+        let bytes = read_up_to(source, length)?;
+        if bytes.len() as u64 != length {
+            return Err(malformed().into());
+        }
+        let (package, rest) = postcard::take_from_bytes::<Self>(&bytes).map_err(|_| malformed())?;
         if !rest.is_empty() {
             return Err(FormatError::Trailing { count: rest.len() }.into());
         }
         Key::from_bytes(&package.key.to_bytes())?;
         Ok(package)
     }
+}
+
+/// Bytes of magic, version and length.
+const HEADER: u64 = 8 + 2 + 8;
+
+/// The next bytes, fewer where the source ends.
+fn read_up_to(source: &mut impl Read, length: u64) -> Result<Vec<u8>, ProveError> {
+    let mut bytes = Vec::new();
+    source.take(length).read_to_end(&mut bytes).map_err(ProveError::Read)?;
+    Ok(bytes)
 }

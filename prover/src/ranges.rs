@@ -112,6 +112,7 @@ where
             graph: graph.clone(),
             key: key.clone(),
             weights_seed: None,
+            notes: Vec::new(),
             onnx: Vec::new(),
         };
         let [lowest, .., highest] = &ends;

@@ -7,29 +7,11 @@ use serde_json::{json, Value};
 use std::path::Path;
 use veristar::air::program::PublicTensor;
 use veristar::model::{Graph, Tensor};
-use veristar::onnx::{Dataset, FloatModel, LoadOptions, TensorSpec};
+use veristar::onnx::{Dataset, FloatModel, LoadOptions};
 use veristar::prover::Package;
 
 /// Most values of a tensor that are printed; JSON has all.
 const SHOWN: usize = 16;
-
-/// What inputs are read by, and said about outputs, without the float model's own memory.
-pub struct Interface {
-    /// The float model's inputs.
-    pub inputs: Vec<TensorSpec>,
-    /// What its outputs are.
-    pub notes: Vec<String>,
-}
-
-impl Interface {
-    /// Of a package, whose ONNX file is dropped: it may be as large as all weights, and no proof
-    /// needs it.
-    pub fn take(package: &mut Package) -> Result<Self> {
-        let model = float_model(package)?;
-        package.onnx = Vec::new();
-        Ok(Self { inputs: model.inputs().to_vec(), notes: model.notes() })
-    }
-}
 
 /// The float model kept in a package.
 pub fn float_model(package: &Package) -> Result<FloatModel> {
@@ -42,8 +24,8 @@ pub fn float_model(package: &Package) -> Result<FloatModel> {
 }
 
 /// Rows of a file, or the one row chosen.
-pub fn load(path: &Path, inputs: &[TensorSpec], row: Option<usize>) -> Result<Dataset> {
-    let mut data = Dataset::load_for(path, inputs)?;
+pub fn load(path: &Path, graph: &Graph, row: Option<usize>) -> Result<Dataset> {
+    let mut data = Dataset::load_for(path, graph)?;
     if let Some(row) = row {
         let n = data.len();
         if row >= n {

@@ -7,7 +7,7 @@
 use super::text;
 use anyhow::{anyhow, bail, Context, Result};
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 use veristar::prover::budget::{self, Count, Lock};
@@ -51,9 +51,14 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     let bytes = fs::read(path).map_err(|e| {
         anyhow!("cannot read `{}`: {e}; check the path and its permissions", path.display())
     })?;
+    not_empty(path, &bytes)?;
+    Ok(bytes)
+}
+
+fn not_empty(path: &Path, bytes: &[u8]) -> Result<()> {
     match bytes.is_empty() {
         true => bail!("`{}` is empty; make the file again", path.display()),
-        false => Ok(bytes),
+        false => Ok(()),
     }
 }
 
@@ -68,9 +73,29 @@ pub fn expect(path: &Path, bytes: &[u8], wanted: Kind, next: &str) -> Result<()>
 
 pub fn read_package(path: &Path) -> Result<(Package, usize)> {
     let bytes = read(path)?;
-    expect(path, &bytes, Kind::Package, "pass the NAME.vsm that `veristar setup` wrote")?;
-    let next = || format!("cannot use `{}` (run `veristar setup` again)", path.display());
-    Ok((Package::from_bytes(&bytes).with_context(next)?, bytes.len()))
+    expect_package(path, &bytes)?;
+    Ok((Package::from_bytes(&bytes).with_context(|| set_up_again(path))?, bytes.len()))
+}
+
+fn expect_package(path: &Path, bytes: &[u8]) -> Result<()> {
+    not_empty(path, bytes)?;
+    expect(path, bytes, Kind::Package, "pass the NAME.vsm that `veristar setup` wrote")
+}
+
+fn set_up_again(path: &Path) -> String {
+    format!("cannot use `{}` (run `veristar setup` again)", path.display())
+}
+
+/// A package without its ONNX file, which is not even read.
+pub fn read_package_for_proving(path: &Path) -> Result<Package> {
+    let cannot = |e: std::io::Error| {
+        anyhow!("cannot read `{}`: {e}; check the path and its permissions", path.display())
+    };
+    let mut file = fs::File::open(path).map_err(cannot)?;
+    let mut magic = Vec::new();
+    Read::take(&mut file, 8).read_to_end(&mut magic).map_err(cannot)?;
+    expect_package(path, &magic)?;
+    Package::for_proving(&mut magic.chain(file)).with_context(|| set_up_again(path))
 }
 
 pub fn read_key(path: &Path) -> Result<(Key, usize)> {

@@ -120,6 +120,7 @@ impl std::fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 pub fn main() -> ExitCode {
+    veristar::prover::allocator::keep_freed();
     if let Some(feature) = cpu::missing() {
         let line = format!(
             "this program was built for a CPU with {feature}, which this one lacks; build it here, or with RUSTFLAGS=\"-C target-cpu=x86-64-v3\""

@@ -87,14 +87,13 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     };
 
     ui.step("reading");
-    let (mut package, _) = files::read_package(&arguments.package)?;
+    let package = files::read_package_for_proving(&arguments.package)?;
     let context = arguments.context.read(&package.key)?;
     let budget = Budget::open(&arguments.package, &package.key)?;
     // Before the work; the place is taken after it.
     budget.check(Purpose::Prove)?;
     let memory = arguments.memory.check(&package, ui)?;
-    let interface = data::Interface::take(&mut package)?;
-    let rows = data::load(&arguments.input, &interface.inputs, arguments.row)?;
+    let rows = data::load(&arguments.input, &package.graph, arguments.row)?;
     let batch = package.key.layout.batch as usize;
     arguments.check_rows(rows.len(), batch)?;
     let mut file = files::Output::create(&arguments.output, false)?;
@@ -127,7 +126,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
             ui.say(format!("output `{}`{which}: {}", tensor.name, data::values(values)));
         }
     }
-    for note in &interface.notes {
+    for note in &prepared.package().notes {
         ui.say(format!("note: {note}"));
     }
     let inner = profile.below("prove");
@@ -159,7 +158,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         "outputs": data::outputs_json(graph, &proven.outputs),
         "times": phase_json,
         "prove_phases": inner_json,
-        "notes": interface.notes,
+        "notes": prepared.package().notes,
         "memory": memory,
         "used": taken.place,
         "left": taken.left,

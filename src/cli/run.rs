@@ -48,7 +48,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     ui.step("loading the model");
     let (package, _) = files::read_package(&arguments.package)?;
     let model = data::float_model(&package)?;
-    let rows = data::load(&arguments.input, model.inputs(), arguments.row)?;
+    let rows = data::load(&arguments.input, &package.graph, arguments.row)?;
     let graph = &package.graph;
     let mut all = Vec::new();
     for (index, row) in rows.rows.iter().enumerate() {

@@ -176,6 +176,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     arguments.memory.check_setup(&draft, ui)?;
     let mut package = draft.commit().map_err(explain)?;
     package.onnx = onnx;
+    package.notes = model.notes();
     let ranges = match ranges {
         Some(mut file) => {
             ui.step("proving the ranges of weights");

@@ -4,7 +4,6 @@ use super::inbox::{Inbox, Seen};
 use super::job::Job;
 use super::metrics::Metrics;
 use super::TICK;
-use crate::cli::data::Interface;
 use crate::cli::prove::check_inputs;
 use anyhow::{bail, Result};
 use std::ffi::OsStr;
@@ -20,8 +19,6 @@ use veristar::onnx::Dataset;
 pub struct Feeder<'a> {
     /// Where inputs come from.
     pub inbox: &'a Inbox,
-    /// What they look like.
-    pub interface: &'a Interface,
     /// The model.
     pub graph: &'a Graph,
     /// Inputs in one proof.
@@ -76,7 +73,7 @@ impl Feeder<'_> {
     }
 
     fn read(&self, path: &Path) -> Result<Vec<Vec<Vec<i64>>>> {
-        let data = Dataset::load_for(path, &self.interface.inputs)?;
+        let data = Dataset::load_for(path, self.graph)?;
         let (rows, batch) = (data.len(), self.batch);
         if rows != batch {
             bail!("it holds {rows} inputs, and this package proves {batch} at once; write one file for each {batch}");

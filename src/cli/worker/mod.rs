@@ -17,7 +17,7 @@ mod inbox;
 mod job;
 mod metrics;
 
-use super::{context, data, files, hiding, memory, text, ui::Ui};
+use super::{context, files, hiding, memory, text, ui::Ui};
 use anyhow::{anyhow, bail, Context, Result};
 use clap::Args;
 use feeder::Feeder;
@@ -82,7 +82,7 @@ const KILLED: i32 = 130;
 pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let stop = stop_on_signals()?;
     ui.step("reading");
-    let (mut package, _) = files::read_package(&arguments.package)?;
+    let package = files::read_package_for_proving(&arguments.package)?;
     let context = arguments.context.read(&package.key)?;
     let budget = Budget::open(&arguments.package, &package.key)?;
     budget.check(Purpose::Prove)?;
@@ -91,7 +91,6 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let metrics = Metrics::new(arguments.metrics.as_deref(), arguments.queue)?;
     metrics.update(|m| m.left = budget.count().ok().flatten().map(|count| count.left()))?;
     let needed = arguments.memory.check(&package, ui)?;
-    let interface = data::Interface::take(&mut package)?;
 
     ui.step("compiling the model and committing to it");
     let prepared = AnyPrepared::keeping(package, arguments.memory.keep())
@@ -109,7 +108,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
             "model": key.name,
             "key": files::fingerprint(key),
             "watch": arguments.watch,
-            "notes": interface.notes,
+            "notes": prepared.package().notes,
             "memory": needed,
         }),
     );
@@ -118,7 +117,6 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let ended = AtomicBool::new(false);
     let feeder = Feeder {
         inbox: &inbox,
-        interface: &interface,
         graph: &prepared.package().graph,
         batch: key.layout.batch as usize,
         metrics: &metrics,
