@@ -47,6 +47,9 @@ pub struct Common {
     /// Hide nothing.
     #[arg(long)]
     no_hiding: bool,
+    /// Keep less in memory and compute it again, as `veristar prove --low-memory` does.
+    #[arg(long)]
+    low_memory: bool,
     /// Stop a process at this many gigabytes of memory.
     #[arg(long, default_value_t = 16.0)]
     memory_limit: f64,
@@ -158,6 +161,9 @@ impl Common {
         let mut arguments: Vec<OsString> = vec!["prove".into()];
         arguments.extend(["--from".into(), path(work.path())]);
         arguments.extend(["--runs".into(), self.runs.to_string().into()]);
+        if self.low_memory {
+            arguments.push("--low-memory".into());
+        }
         row.proofs = Some(child::run(&arguments, limits)?);
         Ok(())
     }
@@ -201,6 +207,7 @@ fn summary(rows: &[Row]) -> String {
         "prepare",
         "witness",
         "commit",
+        "first",
         "prove",
         "(least)",
         "cpu",
@@ -226,7 +233,7 @@ fn summary(rows: &[Row]) -> String {
         let Some(proofs) = &row.proofs else { return line };
         let prove = median(proofs.prove_ms.clone());
         let groups = grouped(&proofs.phases_ms);
-        line.extend([proofs.prepare_ms, groups[0], groups[1], prove].map(time));
+        line.extend([proofs.prepare_ms, groups[0], groups[1], proofs.first_ms, prove].map(time));
         line.push(time(least(&proofs.prove_ms)));
         line.push(time(proofs.cpu_ms.unwrap_or(f64::NAN)));
         line.push(format!("{:.3}", 1e3 * row.batch as f64 / prove));
