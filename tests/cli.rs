@@ -433,3 +433,22 @@ fn cells_follow_weights_and_activations_only() {
     // 8 channels of 3x3 kernels and a bias, for each output.
     assert_eq!(total(&base, "weight_cells"), (8 * 9 + 1) * 8);
 }
+
+#[test]
+fn doctor_completions_and_manual() {
+    let work = Workspace::new();
+    let found = work.ok(&["doctor"]);
+    assert_eq!(found["veristar"]["ok"], true);
+    assert!(found["fresh memory"]["bytes_per_second"].as_f64().unwrap() > 0.0);
+    assert!(found["cores"]["cores"].as_u64().unwrap() > 0);
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = work.ok(&["completions", shell]);
+        assert!(script["script"].as_str().unwrap().contains("calibrate-report"), "{shell}");
+    }
+    work.ok(&["manual", "."]);
+    let page = std::fs::read_to_string(work.path("veristar-prove.1")).unwrap();
+    assert!(page.contains("--input") || page.contains("\\-\\-input"), "{page}");
+    let done = work.raw(&["manual", "nowhere"]);
+    assert_eq!(done.code, 2);
+    assert!(done.stderr.contains("choose a directory"), "{}", done.stderr);
+}

@@ -270,7 +270,10 @@ fn read_json(bytes: &[u8], specs: &[Input<'_>]) -> Result<Vec<(String, ArrayD<f6
     let data = value.get("input_data").ok_or("it has no \"input_data\"")?;
     let lists = data.as_array().ok_or("\"input_data\" is no list")?;
     if lists.is_empty() {
-        return Ok(specs.iter().map(|s| (s.name.to_string(), ArrayD::zeros(IxDyn(&[0])))).collect());
+        return Ok(specs
+            .iter()
+            .map(|s| (s.name.to_string(), ArrayD::zeros(IxDyn(&[0]))))
+            .collect());
     }
     fn flatten(value: &Value, into: &mut Vec<f64>) -> Result<(), String> {
         match value {

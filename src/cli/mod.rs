@@ -5,6 +5,8 @@
 //! | `calibrate_page` | a page about precision |
 //! | `setup`, `calibrate_report`, `run`, `prove`, `verify`, `rotate`, `verify_rotation`, `verify_ranges`, `inspect`, `demo` | one command each |
 //! | `starknet` | `veristar starknet ..`: the contract on Starknet |
+//! | `doctor` | what this machine offers |
+//! | `manual` | shell completions and manual pages |
 //! | `quantising` | how `setup` and `calibrate_report` quantise |
 //! | `ui` | text, JSON, progress |
 //! | `files` | reading files of a kind, writing them whole or not at all |
@@ -30,10 +32,12 @@ mod context;
 mod cpu;
 mod data;
 mod demo;
+mod doctor;
 mod files;
 mod hiding;
 mod inspect;
 mod machine;
+mod manual;
 mod memory;
 mod profile;
 mod prove;
@@ -49,7 +53,7 @@ mod verify_ranges;
 mod verify_rotation;
 mod worker;
 
-use clap::{error::ErrorKind, Parser, Subcommand};
+use clap::{error::ErrorKind, CommandFactory, Parser, Subcommand};
 use serde_json::{json, Value};
 use std::panic::{catch_unwind, set_hook, AssertUnwindSafe};
 use std::process::ExitCode;
@@ -102,6 +106,9 @@ enum Command {
     VerifyRanges(verify_ranges::Arguments),
     Inspect(inspect::Arguments),
     Starknet(starknet::Arguments),
+    Doctor(doctor::Arguments),
+    Completions(manual::Completions),
+    Manual(manual::Manual),
 }
 
 /// A proof that does not hold: a verdict, not a failure to reach one.
@@ -170,6 +177,9 @@ fn start() -> anyhow::Result<()> {
         Command::VerifyRanges(arguments) => verify_ranges::command(arguments, &ui),
         Command::Inspect(arguments) => inspect::command(arguments, &ui),
         Command::Starknet(arguments) => starknet::command(arguments, &ui),
+        Command::Doctor(arguments) => doctor::command(arguments, &ui),
+        Command::Completions(arguments) => manual::completions(arguments, Cli::command(), &ui),
+        Command::Manual(arguments) => manual::pages(arguments, Cli::command(), &ui),
     };
     ui.finish();
     let answer = answer?;
