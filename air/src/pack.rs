@@ -12,6 +12,7 @@ use crate::chips::{
     Table as TableChip, Unary, Weights,
 };
 use crate::error::AirError;
+use crate::logup::SHARED;
 use crate::options::{Options, Reserved};
 use crate::program::{
     Constant, Garbage, Instance, Layout, Program, PublicTensor, Table, R, T, ZERO,
@@ -189,6 +190,9 @@ struct Rows {
     weights: Vec<Vec<i32>>,
 }
 
+/// Rows that are turned into columns at a time: they stay in the cache for all columns.
+const BLOCK: usize = 64;
+
 impl Rows {
     fn new(chip: &Chip) -> Self {
         let shape = chip.shape();
@@ -226,17 +230,15 @@ impl Rows {
     fn into_table(self) -> Table {
         let rows = self.len();
         let columns = self.columns;
-        let column = |c: usize| match c < crate::logup::SHARED {
-            true => Vec::new(),
-            false => self.cells.iter().skip(c).step_by(columns).copied().collect(),
-        };
-        Table {
-            program: (0..columns).map(column).collect(),
-            weights: self.weights,
-            rows,
-            used: self.used,
-            elements: self.elements,
+        // The shared columns follow from the table's size.
+        let own = |c: usize| if c < SHARED { 0 } else { rows };
+        let mut program: Vec<Vec<i32>> = (0..columns).map(|c| Vec::with_capacity(own(c))).collect();
+        for block in self.cells.chunks((columns * BLOCK).max(1)) {
+            for (c, column) in program.iter_mut().enumerate().skip(SHARED) {
+                column.extend(block.iter().skip(c).step_by(columns));
+            }
         }
+        Table { program, weights: self.weights, rows, used: self.used, elements: self.elements }
     }
 }
 
