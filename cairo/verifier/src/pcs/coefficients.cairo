@@ -1,0 +1,126 @@
+//! The powers of one challenge, given to opened values in the order of the proof.
+
+use crate::air::columns;
+use crate::circle::{add_base_point, generator, BasePoint, Point};
+use crate::fields::{base, mul, P, QM31};
+use crate::key::Key;
+
+/// Coefficients of the columns of one table in one tree, in the order of commitment.
+#[derive(Copy, Drop)]
+pub struct Columns {
+    /// log2 rows of the table.
+    pub log_size: u32,
+    /// Coefficients at the out-of-domain point.
+    pub here: Span<QM31>,
+    pub twice: Span<Twice>,
+}
+
+/// A column that is opened at the row before, too.
+#[derive(Copy, Drop)]
+pub struct Twice {
+    /// Its number in its table.
+    pub column: u32,
+    /// Coefficients of the periodicity sample and of the row before.
+    pub period: QM31,
+    pub before: QM31,
+}
+
+/// The coefficients of a key's proofs, tree by tree, table by table.
+pub fn coefficients(key: @Key, challenge: QM31) -> Span<Span<Columns>> {
+    let mut power = base(1);
+    let mut trees = array![];
+    let mut tree = 0;
+    while tree != 5 {
+        let mut tables = array![];
+        for table in *key.tables {
+            let (count, twice) = columns(table, tree);
+            let mut numbers = twice.numbers;
+            let mut next = match numbers.pop_front() {
+                Option::Some(number) => *number * twice.unit,
+                Option::None => count,
+            };
+            let mut here = array![];
+            let mut doubled = array![];
+            let mut column = 0;
+            while column != count {
+                if column == next {
+                    let period = power;
+                    power = mul(power, challenge);
+                    here.append(power);
+                    power = mul(power, challenge);
+                    doubled.append(Twice { column, period, before: power });
+                    next += 1;
+                    if next % twice.unit == 0 {
+                        next = match numbers.pop_front() {
+                            Option::Some(number) => *number * twice.unit,
+                            Option::None => count,
+                        };
+                    }
+                } else {
+                    here.append(power);
+                }
+                power = mul(power, challenge);
+                column += 1;
+            }
+            let (here, twice) = (here.span(), doubled.span());
+            tables.append(Columns { log_size: *table.log_size, here, twice });
+        }
+        trees.append(tables.span());
+        tree += 1;
+    }
+    let mut here = array![];
+    while here.len() != 8 {
+        here.append(power);
+        power = mul(power, challenge);
+    }
+    let composition = Columns {
+        log_size: *key.log_height, here: here.span(), twice: array![].span(),
+    };
+    trees.append([composition].span());
+    trees.span()
+}
+
+/// The tables' heights, each once, in increasing order.
+pub fn heights(key: @Key) -> Span<u32> {
+    let mut heights = array![];
+    let mut log_size = 0;
+    while log_size != *key.log_height + 1 {
+        for table in *key.tables {
+            if *table.log_size == log_size {
+                heights.append(log_size);
+                break;
+            }
+        }
+        log_size += 1;
+    }
+    heights.span()
+}
+
+/// Heights of tables with columns that are opened twice, in increasing order.
+pub fn doubled_heights(key: @Key, trees: Span<Span<Columns>>) -> Span<u32> {
+    let mut doubled = array![];
+    for height in heights(key) {
+        let mut found = false;
+        for tables in trees {
+            for table in *tables {
+                found = found || (table.log_size == height && !(*table.twice).is_empty());
+            }
+        }
+        if found {
+            doubled.append(*height);
+        }
+    }
+    doubled.span()
+}
+
+/// The points at which columns are opened: `point`, the row before it, and that moved by the period of each of
+/// [`doubled_heights`].
+pub fn points(key: @Key, point: Point, doubled: Span<u32>) -> Span<Point> {
+    let step = generator(*key.log_height);
+    let previous = add_base_point(point, BasePoint { x: step.x, y: P - step.y });
+    let mut points = array![point, previous];
+    for log_size in doubled {
+        points.append(add_base_point(previous, generator(*key.log_height - *log_size)));
+    }
+    points.span()
+}
