@@ -6,7 +6,7 @@ use crate::fri;
 use crate::key::Key;
 use crate::merkle::{root, Node};
 use crate::parameters::LOG_BLOWUP;
-use crate::pcs::coefficients::Columns;
+use crate::pcs::coefficients::Coefficients;
 use crate::pcs::rows::{open, quotients};
 use crate::proof::{Reader, ReaderTrait};
 use crate::fields::QM31;
@@ -42,7 +42,7 @@ pub impl ProgressImpl of ProgressTrait {
 pub fn check(
     key: @Key,
     claims: @Claims,
-    coefficients: Span<Span<Columns>>,
+    coefficients: Coefficients,
     ref progress: Progress,
     ref reader: Reader,
 ) {

@@ -78,6 +78,7 @@ pub impl ReaderImpl of ReaderTrait {
 }
 
 /// Eight reduced elements of `F` from a felt, which has to be below 2^248.
+#[inline(never)]
 pub fn unpack(felt: felt252) -> [felt252; 8] {
     let bits: u256 = felt.into();
     // The first element has no more than 31 bits.

@@ -12,7 +12,7 @@ use crate::parameters::{
     FOLD_STEP, LOG_BLOWUP, LOG_LAST_LAYER, OPENING_POW_BITS, OPENING_POW_DIVISOR, POW_BITS,
     POW_DIVISOR, QUERIES,
 };
-use crate::pcs::coefficients::{coefficients, Columns};
+use crate::pcs::coefficients::{coefficients, Coefficients};
 use crate::pcs::lines::{lines, Line};
 use crate::proof::{Reader, ReaderTrait};
 use crate::public;
@@ -39,7 +39,7 @@ pub struct Claims {
 /// Runs the transcript of a proof. Gives the coefficients of the openings, too: they follow from key and challenge.
 pub fn run(
     key: @Key, context: felt252, public: Span<felt252>, ref reader: Reader,
-) -> (Claims, Span<Span<Columns>>) {
+) -> (Claims, Coefficients) {
     // Step 1.
     let words = public::words(*key, public);
 

@@ -16,7 +16,7 @@
 use crate::errors;
 use crate::key::Key;
 use crate::openings::{check, started, Progress, ProgressTrait};
-use crate::pcs::coefficients::coefficients;
+use crate::pcs::coefficients::{coefficients, none};
 use crate::proof::{Reader, ReaderTrait};
 use crate::transcript::{run, Claims};
 
@@ -30,7 +30,6 @@ pub fn verify(key: Key, context: felt252, public: Span<felt252>, proof: Span<fel
 
 /// Checks the first part of a proof: the transcript, and openings as far as the part goes. Nothing is proven until
 /// the progress is complete.
-#[inline(never)]
 pub fn begin(
     key: Key, context: felt252, public: Span<felt252>, part: Span<felt252>,
 ) -> (Claims, Progress) {
@@ -48,7 +47,7 @@ pub fn advance(key: Key, claims: Claims, ref progress: Progress, part: Span<felt
     let coefficients = if progress.done < claims.positions.len() {
         coefficients(@key, claims.challenge)
     } else {
-        array![].span()
+        none()
     };
     check(@key, @claims, coefficients, ref progress, ref reader);
     reader.end();

@@ -25,9 +25,26 @@ pub struct Twice {
     pub before: QM31,
 }
 
-/// The coefficients of a key's proofs, tree by tree, table by table.
-pub fn coefficients(key: @Key, challenge: QM31) -> Span<Span<Columns>> {
+/// The coefficients of a key's proofs.
+#[derive(Copy, Drop)]
+pub struct Coefficients {
+    /// Tree by tree, table by table.
+    pub trees: Span<Span<Columns>>,
+    /// The tables' heights, each once, in increasing order.
+    pub heights: Span<u32>,
+    /// Those of tables with columns that are opened twice.
+    pub doubled: Span<u32>,
+}
+
+/// No coefficients, for parts of a proof without rows.
+pub fn none() -> Coefficients {
+    Coefficients { trees: [].span(), heights: [].span(), doubled: [].span() }
+}
+
+/// The coefficients of a key's proofs.
+pub fn coefficients(key: @Key, challenge: QM31) -> Coefficients {
     let mut power = base(1);
+    let mut doubled = array![];
     let mut trees = array![];
     let mut tree = 0;
     while tree != 5 {
@@ -40,7 +57,10 @@ pub fn coefficients(key: @Key, challenge: QM31) -> Span<Span<Columns>> {
                 Option::None => count,
             };
             let mut here = array![];
-            let mut doubled = array![];
+            if next != count {
+                doubled.append(*table.log_size);
+            }
+            let mut doubles = array![];
             let mut column = 0;
             while column != count {
                 if column == next {
@@ -48,7 +68,7 @@ pub fn coefficients(key: @Key, challenge: QM31) -> Span<Span<Columns>> {
                     power = mul(power, challenge);
                     here.append(power);
                     power = mul(power, challenge);
-                    doubled.append(Twice { column, period, before: power });
+                    doubles.append(Twice { column, period, before: power });
                     next += 1;
                     if next % twice.unit == 0 {
                         next = match numbers.pop_front() {
@@ -62,7 +82,7 @@ pub fn coefficients(key: @Key, challenge: QM31) -> Span<Span<Columns>> {
                 power = mul(power, challenge);
                 column += 1;
             }
-            let (here, twice) = (here.span(), doubled.span());
+            let (here, twice) = (here.span(), doubles.span());
             tables.append(Columns { log_size: *table.log_size, here, twice });
         }
         trees.append(tables.span());
@@ -77,12 +97,8 @@ pub fn coefficients(key: @Key, challenge: QM31) -> Span<Span<Columns>> {
         log_size: *key.log_height, here: here.span(), twice: array![].span(),
     };
     trees.append([composition].span());
-    trees.span()
-}
-
-/// The tables' heights, each once, in increasing order.
-pub fn heights(key: @Key) -> Span<u32> {
-    let mut heights = array![];
+    let (mut heights, mut twice) = (array![], array![]);
+    let doubled = doubled.span();
     let mut log_size = 0;
     while log_size != *key.log_height + 1 {
         for table in *key.tables {
@@ -91,30 +107,19 @@ pub fn heights(key: @Key) -> Span<u32> {
                 break;
             }
         }
-        log_size += 1;
-    }
-    heights.span()
-}
-
-/// Heights of tables with columns that are opened twice, in increasing order.
-pub fn doubled_heights(key: @Key, trees: Span<Span<Columns>>) -> Span<u32> {
-    let mut doubled = array![];
-    for height in heights(key) {
-        let mut found = false;
-        for tables in trees {
-            for table in *tables {
-                found = found || (table.log_size == height && !(*table.twice).is_empty());
+        for other in doubled {
+            if *other == log_size {
+                twice.append(log_size);
+                break;
             }
         }
-        if found {
-            doubled.append(*height);
-        }
+        log_size += 1;
     }
-    doubled.span()
+    Coefficients { trees: trees.span(), heights: heights.span(), doubled: twice.span() }
 }
 
 /// The points at which columns are opened: `point`, the row before it, and that moved by the period of each of
-/// [`doubled_heights`].
+/// [`Coefficients`]' doubled heights.
 pub fn points(key: @Key, point: Point, doubled: Span<u32>) -> Span<Point> {
     let step = generator(*key.log_height);
     let previous = add_base_point(point, BasePoint { x: step.x, y: P - step.y });

@@ -4,7 +4,7 @@ use crate::circle::Point;
 use crate::errors;
 use crate::fields::{add, mul, reduce, reduce_base, sub, P, QM31};
 use crate::key::Key;
-use super::coefficients::{doubled_heights, points, Columns};
+use super::coefficients::{points, Coefficients};
 
 /// `sum(k a)` and `sum(k b)` at one point.
 #[derive(Copy, Drop)]
@@ -77,12 +77,12 @@ fn line(point: Point, sums: Sums) -> Line {
 /// The lines at all points, in the order of [`points`]. Needs as many samples as the key's proofs have, in the order of
 /// the proof.
 pub fn lines(
-    key: @Key, point: Point, samples: Span<QM31>, trees: Span<Span<Columns>>,
+    key: @Key, point: Point, samples: Span<QM31>, coefficients: Coefficients,
 ) -> Span<Line> {
     let mut samples = samples;
     let mut all = no_sums();
     let mut doubles: Array<Double> = array![];
-    for tables in trees {
+    for tables in coefficients.trees {
         for table in *tables {
             let mut twice = *table.twice;
             let mut next = twice.pop_front();
@@ -104,15 +104,14 @@ pub fn lines(
     }
 
     let doubles = doubles.span();
-    let doubled = doubled_heights(key, trees);
-    let mut points = points(key, point, doubled);
+    let mut points = points(key, point, coefficients.doubled);
     let mut lines = array![line(take(ref points), all)];
     let mut sums = no_sums();
     for double in doubles {
         accumulate(ref sums, *double.before, *double.value);
     }
     lines.append(line(take(ref points), sums));
-    for log_size in doubled {
+    for log_size in coefficients.doubled {
         let mut sums = no_sums();
         for double in doubles {
             if double.log_size == log_size {

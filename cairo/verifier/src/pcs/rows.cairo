@@ -11,7 +11,7 @@ use crate::fields::{
 use crate::key::Key;
 use crate::parameters::LOG_BLOWUP;
 use crate::proof::{unpack, Reader, ReaderTrait};
-use super::coefficients::{doubled_heights, heights, points, Columns};
+use super::coefficients::{points, Coefficients};
 use super::lines::{scale, Line};
 
 /// Two coordinates in a felt, far enough apart for any sum of products.
@@ -89,14 +89,13 @@ fn batch(point: Point, line: Line, entries: Span<Entry>) -> Batch {
 
 /// Prepares the reading of rows. Needs coordinates of `point` with an imaginary part, and its `lines`.
 pub fn quotients(
-    key: @Key, point: Point, lines: Span<Line>, coefficients: Span<Span<Columns>>,
+    key: @Key, point: Point, lines: Span<Line>, coefficients: Coefficients,
 ) -> Quotients {
-    let heights = heights(key);
     let mut trees: Array<(u32, Span<felt252>)> = array![];
     let mut doubles: Array<Double> = array![];
     // Where the tree's first felt starts in a query's row, in elements.
     let mut start = 0;
-    for tables in coefficients {
+    for tables in coefficients.trees {
         let mut count = 0;
         for table in *tables {
             count += (*table.here).len();
@@ -106,7 +105,7 @@ pub fn quotients(
         let gap = (8 - count % 8) % 8;
         let mut ordered = array![];
         let mut place = 0;
-        for log_size in heights {
+        for log_size in coefficients.heights {
             for table in *tables {
                 if table.log_size != log_size {
                     continue;
@@ -143,16 +142,15 @@ pub fn quotients(
     }
 
     let doubles = doubles.span();
-    let doubled = doubled_heights(key, coefficients);
     let mut lines = lines;
-    let mut points = points(key, point, doubled);
+    let mut points = points(key, point, coefficients.doubled);
     let mut batches = array![next(ref points, ref lines, array![].span())];
     let mut entries = array![];
     for double in doubles {
         entries.append(Entry { place: *double.place, coefficient: paired(*double.before) });
     }
     batches.append(next(ref points, ref lines, entries.span()));
-    for log_size in doubled {
+    for log_size in coefficients.doubled {
         let mut entries = array![];
         for double in doubles {
             if double.log_size == log_size {
