@@ -153,5 +153,5 @@ step_devnet() {
     fi
     find_devnet || { echo "contracts on a node SKIPPED" && return; }
     VERISTAR_CONTRACTS=$(realpath "$contracts") \
-        cargo test --release --workspace --test devnet -- --nocapture
+        cargo test --release --workspace --test devnet --test starknet_node -- --nocapture
 }
