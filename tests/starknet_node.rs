@@ -148,11 +148,18 @@ impl Test<'_> {
 
         // Interrupted after the first transaction.
         let (_, plan) = self.plan("m.vk", "large", 5_000);
-        self.owner.execute(&[self.step(&plan, 0)]).expect("begin");
+        let begun = self.owner.execute(&[self.step(&plan, 0)]).expect("begin");
+        println!(
+            "begin, the first time: {} L2 gas, {} L1 data gas",
+            begun.l2_gas, begun.l1_data_gas
+        );
         let (code, _, said) = self.run(&submit);
         assert!(code == 2 && said.contains("--resume"), "{said}");
         let rest = self.ok(&with(&["--resume", "--dry-run"]));
-        assert_eq!((&rest["first"], rest["estimates"].as_array().map(Vec::len)), (&json!(2), Some(plan.steps.len() - 1)));
+        assert_eq!(
+            (&rest["first"], rest["estimates"].as_array().map(Vec::len)),
+            (&json!(2), Some(plan.steps.len() - 1))
+        );
         let abandoned = self.ok(&with(&["--abandon"]));
         assert_eq!(abandoned["abandoned"], true);
         let (code, _, said) = self.run(&with(&["--abandon"]));
@@ -172,7 +179,10 @@ impl Test<'_> {
         for ((step, receipt), estimate) in plan.steps.iter().zip(receipts).zip(estimates) {
             println!(
                 "  {}: {} felts of calldata, {} L2 gas, {} L1 data gas",
-                step.function, step.calldata.len(), receipt["l2_gas"], receipt["l1_data_gas"]
+                step.function,
+                step.calldata.len(),
+                receipt["l2_gas"],
+                receipt["l1_data_gas"]
             );
             let (real, tried) = (&receipt["l2_gas"], &estimate["l2_gas"]);
             let (real, tried) = (real.as_u64().expect("gas"), tried.as_u64().expect("gas"));

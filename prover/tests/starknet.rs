@@ -120,7 +120,9 @@ fn fixture(name: &str, graph: &Graph, inputs: &[Vec<Vec<i64>>], hiding: HidingOp
     array(&mut text, "KEY", &key_felts);
     array(&mut text, "PUBLIC", &public);
     array(&mut text, "PROOF", &felts);
-    text.push_str("/// Felts of each section: transcript, rows of each query, paths of each tree, folding.\n");
+    text.push_str(
+        "/// Felts of each section: transcript, rows of each query, paths of each tree, folding.\n",
+    );
     let lengths = std::iter::once(&sections.transcript)
         .chain(&sections.rows)
         .chain(&sections.paths)

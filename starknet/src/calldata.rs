@@ -120,7 +120,8 @@ pub fn hex_lines(list: &[Felt]) -> String {
 /// As [`verify`].
 pub fn json(key: &Key, of: &Proof, plan: &Plan) -> Result<Value, ClientError> {
     let hex = |list: &[Felt]| -> Value { list.iter().map(|felt| format!("{felt:#x}")).collect() };
-    let call = |step: &Step| json!({ "entrypoint": step.function, "calldata": hex(&step.calldata) });
+    let call =
+        |step: &Step| json!({ "entrypoint": step.function, "calldata": hex(&step.calldata) });
     Ok(json!({
         "model": format!("{:#x}", model(key)),
         "context": format!("{:#x}", context(of)?),

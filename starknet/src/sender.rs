@@ -12,9 +12,8 @@ use starknet_rust_accounts::{
     SingleOwnerAccount,
 };
 use starknet_rust_core::types::{
-    BroadcastedTransaction, Call, ExecuteInvocation, Felt, SimulateTransactionsResult, SimulatedTransaction,
-    SimulationFlag,
-    TransactionTrace,
+    BroadcastedTransaction, Call, ExecuteInvocation, Felt, SimulateTransactionsResult,
+    SimulatedTransaction, SimulationFlag, TransactionTrace,
 };
 use starknet_rust_core::utils::{get_udc_deployed_address, UdcUniqueSettings, UdcUniqueness};
 use starknet_rust_providers::jsonrpc::HttpTransport;
@@ -176,7 +175,8 @@ impl<'n> Sender<'n> {
             let mut transactions = Vec::new();
             for calls in lists {
                 let unready = |_| ClientError::Node { reason: "its gas prices are missing".into() };
-                let request = self.invoke(calls, bounds).nonce(nonce).prepared().map_err(unready)?;
+                let request =
+                    self.invoke(calls, bounds).nonce(nonce).prepared().map_err(unready)?;
                 let signed = request.get_invoke_request(true, false).await;
                 let signed = signed.map_err(|error| self.error(AccountError::Signing(error)))?;
                 transactions.push(BroadcastedTransaction::Invoke(signed));

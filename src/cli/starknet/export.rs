@@ -44,7 +44,9 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let plan = arguments.cut.plan(&key, &proof)?;
     let written = match arguments.hex {
         true => calldata::hex_lines(&felts),
-        false => format!("{}\n", serde_json::to_string_pretty(&calldata::json(&key, &proof, &plan)?)?),
+        false => {
+            format!("{}\n", serde_json::to_string_pretty(&calldata::json(&key, &proof, &plan)?)?)
+        }
     };
     let mut file = files::Output::create(&arguments.output, false)?;
     file.fill(written.as_bytes())?;

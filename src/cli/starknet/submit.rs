@@ -144,7 +144,8 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
 
 /// Says into how many transactions a proof was cut.
 pub fn say_plan(ui: &Ui, plan: &Plan) {
-    let sizes: Vec<String> = plan.steps.iter().map(|s| text::count(s.calldata.len() as u64)).collect();
+    let sizes: Vec<String> =
+        plan.steps.iter().map(|s| text::count(s.calldata.len() as u64)).collect();
     match sizes.as_slice() {
         [one] => ui.say(format!("one transaction: {one} felts of calldata")),
         several => ui.say(format!(
