@@ -68,6 +68,45 @@ fn a_proof_in_several_transactions() {
     test.the_vault_takes_what_was_verified_in_parts(&artefacts);
 }
 
+/// For measurements: what proofs cost on a node. `VERISTAR_PROOFS` lists them: KEY:PROOF,KEY:PROOF.
+#[test]
+#[ignore = "reads files that the environment names"]
+fn what_proofs_cost() {
+    let artefacts = Artefacts::find().expect("VERISTAR_CONTRACTS");
+    let devnet = Devnet::start(&program().expect("starknet-devnet"), &artefacts);
+    let (node, accounts) = (devnet.node(), devnet.accounts());
+    let (address, wallet) = &accounts[0];
+    let owner = Sender::new(&node, *address, wallet, Limits::default());
+    let class = declared(&owner, &artefacts, "VeristarVerifier");
+    let (deploy, verifier) = owner.deployment(class.hash, Felt::ONE, &[Felt::ZERO]);
+    owner.execute(&[deploy]).expect("deploy");
+    let files = std::env::var("VERISTAR_PROOFS").expect("VERISTAR_PROOFS");
+    for pair in files.split(',') {
+        let (key, proof) = pair.split_once(':').expect("KEY:PROOF");
+        let key = Key::from_bytes(&std::fs::read(key).expect("read")).expect("key");
+        let of = Proof::from_bytes(&std::fs::read(proof).expect("read"), &key).expect("proof");
+        let register = veristar_starknet::calldata::register(&key);
+        let register = owner.execute(&[call(verifier, "register", register)]).expect("register");
+        let felts = veristar_starknet::calldata::proof(&key, &of).expect("felts").len();
+        let columns: usize = of.queried.iter().map(Vec::len).sum();
+        let rows = key.layout.log_height();
+        println!("{proof}: 2^{rows} rows, {columns} columns, {felts} felts of proof");
+        println!("  register: {} L2 gas", register.l2_gas);
+        for most in [5_000, 2_000] {
+            let Ok(plan) = Plan::new(&key, &of, most) else { continue };
+            for step in plan.steps {
+                let felts = step.calldata.len();
+                let receipt = owner.execute(&[call(verifier, step.function, step.calldata)]);
+                let receipt = receipt.expect("accepted");
+                println!(
+                    "  {most}: {}: {felts} felts of calldata, {} L2 gas, {} L1 data gas",
+                    step.function, receipt.l2_gas, receipt.l1_data_gas
+                );
+            }
+        }
+    }
+}
+
 fn declared(owner: &Sender, artefacts: &Artefacts, contract: &str) -> Class {
     let class = Class::new(&artefacts.sierra(contract), &artefacts.casm(contract));
     let class = class.expect("class").labelled(LABEL);
