@@ -194,7 +194,9 @@ fn a_proof_in_parts_becomes_the_same_fact() {
         salt += 1;
         let cut = credit(*starts);
         let name = session_name(session(cut), alice());
-        assert(at.begin(cut.model, cut.key, cut.context, cut.public, *cut.parts.at(0), rest(cut, 1)) == name, 'name');
+        let (first, after) = (*cut.parts.at(0), rest(cut, 1));
+        let begun = at.begin(cut.model, cut.key, cut.context, cut.public, first, after);
+        assert(begun == name, 'name');
         let mut part = 1;
         while part != cut.parts.len() {
             assert(!is_fact(at, cut), 'not yet');
