@@ -281,7 +281,7 @@ impl Test<'_> {
         // An abandoned session is in nobody's way, and only its account closes it.
         let close = call(self.verifier, "close", other.close().expect("a session"));
         assert_eq!(reason(self.stranger.simulate(std::slice::from_ref(&close))), none);
-        self.owner.execute(&[close.clone()]).expect("close");
+        self.owner.execute(std::slice::from_ref(&close)).expect("close");
         assert_eq!(refused(close), none);
         assert_eq!(refused(self.step(&other, 1)), none);
         assert_eq!(self.waits_for(&other, &self.owner), Felt::ZERO);
