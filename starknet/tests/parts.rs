@@ -49,7 +49,7 @@ fn parts_are_the_proof() {
                     assert_eq!(session[3], plan.steps[0].link);
                     assert_eq!(list(&mut felts), calldata::register(&key)[1..]);
                     let leaves = list(&mut felts);
-                    assert!(leaves.len() % 6 == 0 && leaves.len() <= 6 * queries);
+                    assert!(leaves.len().is_multiple_of(6) && leaves.len() <= 6 * queries);
                 }
                 joined.extend(list(&mut felts));
                 assert!(felts.is_empty());
