@@ -38,6 +38,23 @@ fn a_proof_in_a_context_becomes_calldata() {
     assert_eq!(list("verify").len(), parts);
     assert_eq!(list("register").len(), list("key").len() + 1);
     assert_eq!(list("verify")[0], written["model"]);
+    let [only] = &list("transactions")[..] else { panic!("one transaction is enough") };
+    assert_eq!((&only["entrypoint"], &only["calldata"]), (&"verify".into(), &written["verify"]));
+    assert_eq!(exported["transactions"], 1);
+
+    // Cut for a node that takes fewer felts.
+    let cut = work.ok(&[&export[..], &["s.json", "--most-felts", "1000"]].concat());
+    let written_cut = std::fs::read_to_string(work.path("s.json")).unwrap();
+    let written_cut: serde_json::Value = serde_json::from_str(&written_cut).unwrap();
+    let calls = written_cut["transactions"].as_array().unwrap();
+    assert_eq!(cut["transactions"], calls.len());
+    let names: Vec<_> = calls.iter().map(|call| call["entrypoint"].as_str().unwrap()).collect();
+    assert!(names.len() > 2 && names[0] == "begin");
+    assert!(names[1..].iter().all(|name| *name == "advance"), "{names:?}");
+    assert!(calls.iter().all(|call| call["calldata"].as_array().unwrap().len() <= 1_000));
+    let few = work.raw(&[&export[..], &["f.json", "--most-felts", "100"]].concat());
+    assert_eq!(few.code, 2);
+    assert!(few.stderr.contains("a transaction would carry"), "{}", few.stderr);
     work.ok(&[&export[..], &["c.txt", "--hex"]].concat());
     let lines = std::fs::read_to_string(work.path("c.txt")).unwrap();
     let lines: Vec<serde_json::Value> = lines.lines().map(Into::into).collect();

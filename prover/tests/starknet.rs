@@ -1,7 +1,6 @@
 //! Proofs for the contract on Starknet: their felts, and the fixtures of its tests.
 //!
-//! `cargo test --release -p veristar-prover --test starknet -- --ignored` writes
-//! `cairo/fixtures/src/`.
+//! `cairo/fixtures/make` writes `cairo/fixtures/src/` by the tests that are ignored here.
 
 mod common;
 
@@ -98,6 +97,7 @@ fn fixture(name: &str, graph: &Graph, inputs: &[Vec<Vec<i64>>], hiding: HidingOp
     let seconds = start.elapsed().as_secs_f64();
     verify(key, &proven.proof).expect("verify");
     let felts = starknet::proof(key, &proven.proof).expect("felts");
+    let sections = starknet::sections(key, &proven.proof).expect("felts");
     let public = starknet::public(&proven.proof);
     let key_felts = starknet::key(key);
     println!(
@@ -120,6 +120,22 @@ fn fixture(name: &str, graph: &Graph, inputs: &[Vec<Vec<i64>>], hiding: HidingOp
     array(&mut text, "KEY", &key_felts);
     array(&mut text, "PUBLIC", &public);
     array(&mut text, "PROOF", &felts);
+    text.push_str(
+        "/// Felts of each section: transcript, rows of each query, paths of each tree, folding.\n",
+    );
+    let lengths = std::iter::once(&sections.transcript)
+        .chain(&sections.rows)
+        .chain(&sections.paths)
+        .chain(std::iter::once(&sections.folding))
+        .map(Vec::len);
+    let lengths: Vec<String> = lengths.map(|length| length.to_string()).collect();
+    let _ = writeln!(
+        text,
+        "pub const SECTIONS: [u32; {}] = [{}];\n/// Leaves at the queries, six for each.",
+        lengths.len(),
+        lengths.join(", ")
+    );
+    array(&mut text, "LEAVES", &sections.leaves.concat());
     text
 }
 
@@ -140,7 +156,8 @@ fn write_fixtures() {
     }
 }
 
-/// For measurements: a fixture of the model in the package `VERISTAR_PACKAGE`, at `VERISTAR_FIXTURE`.
+/// A fixture of the model in the package `VERISTAR_PACKAGE`, on an input of zeros, in the file `VERISTAR_FIXTURE`.
+/// `cairo/fixtures/make` calls it.
 #[test]
 #[ignore = "reads and writes files that the environment names"]
 fn write_fixture_of_a_package() {
@@ -153,10 +170,11 @@ fn write_fixture_of_a_package() {
         vec![0i64.clamp(tensor.range.lo, tensor.range.hi); tensor.len()]
     };
     let inputs = [graph.inputs.iter().map(zeros).collect()];
-    for (hiding, suffix) in [(HidingOption::None, ""), (HidingOption::Fitting, "_hidden")] {
-        let name = format!("credit_risk{suffix}");
-        let text = fixture(&name, &graph, &inputs, hiding);
-        let to = std::env::var("VERISTAR_FIXTURE").expect("VERISTAR_FIXTURE");
-        std::fs::write(format!("{to}/{name}.cairo"), text).expect("write");
-    }
+    let to = std::env::var("VERISTAR_FIXTURE").expect("VERISTAR_FIXTURE");
+    let name = Path::new(&to).file_stem().and_then(|name| name.to_str()).expect("a name");
+    let hiding = match std::env::var_os("VERISTAR_NO_HIDING") {
+        Some(_) => HidingOption::None,
+        None => HidingOption::Fitting,
+    };
+    std::fs::write(&to, fixture(name, &graph, &inputs, hiding)).expect("write");
 }

@@ -1,6 +1,7 @@
 //! What the contract's functions take. Lists are preceded by their lengths, as Cairo's `Serde` writes spans.
 
 use crate::error::ClientError;
+use crate::parts::{Plan, Step};
 use serde_json::{json, Value};
 use starknet_rust_core::types::{Call, Felt};
 use starknet_rust_core::utils::starknet_keccak;
@@ -16,7 +17,9 @@ pub fn felt(from: &FieldElement) -> Felt {
     Felt::from_bytes_be(&from.to_bytes_be())
 }
 
-fn felts(from: &[FieldElement]) -> Vec<Felt> {
+pub(crate) const NO_FELT: &str = "a hash of the proof is no felt";
+
+pub(crate) fn felts(from: &[FieldElement]) -> Vec<Felt> {
     from.iter().map(felt).collect()
 }
 
@@ -50,7 +53,7 @@ pub fn context(proof: &Proof) -> Result<Felt, ClientError> {
     Ok(felt(&context_element(proof)?))
 }
 
-fn context_element(proof: &Proof) -> Result<FieldElement, ClientError> {
+pub(crate) fn context_element(proof: &Proof) -> Result<FieldElement, ClientError> {
     match &proof.context {
         None => Ok(FieldElement::ZERO),
         Some(Hash(bytes)) if *bytes == [0; 32] => {
@@ -67,7 +70,7 @@ fn context_element(proof: &Proof) -> Result<FieldElement, ClientError> {
 /// A hash in it is no felt: no verifier accepts such a proof.
 pub fn proof(key: &Key, proof: &Proof) -> Result<Vec<Felt>, ClientError> {
     let list = starknet::proof(key, proof);
-    let list = list.ok_or(ClientError::Calldata { reason: "a hash of the proof is no felt" })?;
+    let list = list.ok_or(ClientError::Calldata { reason: NO_FELT })?;
     Ok(felts(&list))
 }
 
@@ -94,10 +97,14 @@ pub fn verify(key: &Key, of: &Proof) -> Result<Vec<Felt>, ClientError> {
 /// # Errors
 /// The proof's context cannot be written as a felt.
 pub fn fact(key: &Key, of: &Proof) -> Result<Felt, ClientError> {
+    Ok(felt(&fact_element(key, of)?))
+}
+
+pub(crate) fn fact_element(key: &Key, of: &Proof) -> Result<FieldElement, ClientError> {
     let tag = starknet::short_string("VERISTAR_FACT");
     let mut list = vec![tag, starknet::model_id(key), context_element(of)?];
     list.extend(starknet::public(of));
-    Ok(felt(&starknet::hash_of(&list)))
+    Ok(starknet::hash_of(&list))
 }
 
 /// Felts in hexadecimal, one a line.
@@ -106,12 +113,15 @@ pub fn hex_lines(list: &[Felt]) -> String {
 }
 
 /// A key and a proof as JSON for other clients: `register` and `verify` are whole calldata, such as
-/// starknet.js takes in `account.execute({ contractAddress, entrypoint: "verify", calldata })`.
+/// starknet.js takes in `account.execute({ contractAddress, entrypoint: "verify", calldata })`. `transactions` are
+/// the calls of a plan, each for a transaction of its own.
 ///
 /// # Errors
 /// As [`verify`].
-pub fn json(key: &Key, of: &Proof) -> Result<Value, ClientError> {
+pub fn json(key: &Key, of: &Proof, plan: &Plan) -> Result<Value, ClientError> {
     let hex = |list: &[Felt]| -> Value { list.iter().map(|felt| format!("{felt:#x}")).collect() };
+    let call =
+        |step: &Step| json!({ "entrypoint": step.function, "calldata": hex(&step.calldata) });
     Ok(json!({
         "model": format!("{:#x}", model(key)),
         "context": format!("{:#x}", context(of)?),
@@ -121,5 +131,6 @@ pub fn json(key: &Key, of: &Proof) -> Result<Value, ClientError> {
         "proof": hex(&proof(key, of)?),
         "register": hex(&register(key)),
         "verify": hex(&verify(key, of)?),
+        "transactions": plan.steps.iter().map(call).collect::<Vec<_>>(),
     }))
 }

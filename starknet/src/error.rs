@@ -42,11 +42,11 @@ pub enum ClientError {
         seconds: u64,
     },
     /// More felts than a transaction may carry.
-    #[error("the transaction would carry {felts} felts, and a gateway takes {limit}: verify this proof off chain, or make the model smaller")]
+    #[error("a transaction would carry {felts} felts, and may carry {limit}")]
     TooLong {
         /// Felts of calldata, the account's included.
         felts: usize,
-        /// How many a gateway takes.
+        /// How many one may carry.
         limit: usize,
     },
     /// More gas than a transaction may use.

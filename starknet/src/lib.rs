@@ -3,6 +3,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`calldata`] | what the contract's functions take, as felts; for other clients as JSON or hex |
+//! | [`parts`] | a proof as calls of one or several transactions |
 //! | [`class`] | compiled contracts, and the hashes that a declaration needs |
 //! | [`wallet`] | an account's secret key, which is never printed |
 //! | [`node`] | questions: calls, receipts, registered models, facts |
@@ -19,6 +20,7 @@ pub mod calldata;
 pub mod class;
 pub mod error;
 pub mod node;
+pub mod parts;
 pub mod revert;
 pub mod sender;
 pub mod wallet;
@@ -26,6 +28,7 @@ pub mod wallet;
 pub use class::Class;
 pub use error::ClientError;
 pub use node::{Execution, Node, Receipt};
+pub use parts::Plan;
 pub use sender::{Estimate, Limits, Sender};
 pub use starknet_rust_core::types::{Call, Felt};
 pub use wallet::Wallet;

@@ -167,14 +167,33 @@ impl Node {
         self.flag(verifier, "is_fact", fact)
     }
 
+    /// The link that a session with a verifier waits for ([`crate::Plan::next`]): 0 if there is no such session.
+    ///
+    /// # Errors
+    /// The node does not answer, or there is no verifier.
+    pub fn rest(&self, verifier: Felt, session: Felt) -> Result<Felt, ClientError> {
+        self.one(verifier, "rest", vec![session])
+    }
+
     /// Who registers models with a verifier: 0 if everybody may.
     ///
     /// # Errors
     /// The node does not answer, or there is no verifier.
     pub fn owner(&self, verifier: Felt) -> Result<Felt, ClientError> {
-        let answer = self.call(verifier, "owner", Vec::new())?;
-        let first = answer.first().copied();
-        first.ok_or_else(|| ClientError::Node { reason: "owner gave nothing".into() })
+        self.one(verifier, "owner", Vec::new())
+    }
+
+    /// The only felt that a function gives.
+    fn one(
+        &self,
+        contract: Felt,
+        function: &str,
+        calldata: Vec<Felt>,
+    ) -> Result<Felt, ClientError> {
+        match self.call(contract, function, calldata)?.as_slice() {
+            [felt] => Ok(*felt),
+            answer => Err(ClientError::Node { reason: format!("{function} gave {answer:x?}") }),
+        }
     }
 
     /// Whether a class has been declared.

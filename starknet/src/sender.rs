@@ -12,7 +12,8 @@ use starknet_rust_accounts::{
     SingleOwnerAccount,
 };
 use starknet_rust_core::types::{
-    Call, ExecuteInvocation, Felt, SimulatedTransaction, TransactionTrace,
+    BroadcastedTransaction, Call, ExecuteInvocation, Felt, SimulateTransactionsResult,
+    SimulatedTransaction, SimulationFlag, TransactionTrace,
 };
 use starknet_rust_core::utils::{get_udc_deployed_address, UdcUniqueSettings, UdcUniqueness};
 use starknet_rust_providers::jsonrpc::HttpTransport;
@@ -110,6 +111,20 @@ impl<'n> Sender<'n> {
         Ok(self.try_calls(calls)?.0)
     }
 
+    /// Dry run of some calls, each in a transaction of its own, one after the other.
+    ///
+    /// # Errors
+    /// One of them reverts, or is too long or too expensive; or all of them are too expensive together.
+    pub fn simulate_in_turn(&self, calls: &[Call]) -> Result<Vec<Estimate>, ClientError> {
+        let lists: Vec<&[Call]> = calls.iter().map(std::slice::from_ref).collect();
+        let (estimates, _) = self.try_in_turn(&lists)?;
+        let fee = estimates.iter().fold(0u128, |sum, one| sum.saturating_add(one.most));
+        match self.limits.fee {
+            Some(limit) if fee > limit => Err(ClientError::Fee { fee, limit }),
+            _ => Ok(estimates),
+        }
+    }
+
     /// Sends some calls in one transaction, after a dry run, and waits for its block.
     ///
     /// # Errors
@@ -139,16 +154,45 @@ impl<'n> Sender<'n> {
     }
 
     fn try_calls(&self, calls: &[Call]) -> Result<(Estimate, [u128; 3]), ClientError> {
-        let felts = self.account.encode_calls(calls).len();
-        if felts > MOST_FELTS {
-            return Err(ClientError::TooLong { felts, limit: MOST_FELTS });
+        let (estimates, prices) = self.try_in_turn(&[calls])?;
+        let estimate = estimates.first().copied();
+        let missing = || ClientError::Node { reason: "it simulated nothing".into() };
+        Ok((estimate.ok_or_else(missing)?, prices))
+    }
+
+    /// Simulates transactions, each with some calls, one after the other.
+    fn try_in_turn(&self, lists: &[&[Call]]) -> Result<(Vec<Estimate>, [u128; 3]), ClientError> {
+        for calls in lists {
+            let felts = self.account.encode_calls(calls).len();
+            if felts > MOST_FELTS {
+                return Err(ClientError::TooLong { felts, limit: MOST_FELTS });
+            }
         }
         self.node.wait(async {
             let bounds = self.most().await?;
-            let request = self.invoke(calls, bounds);
-            let simulated = request.simulate(false, true).await;
-            let simulated = simulated.map_err(|error| self.error(error))?;
-            Ok((estimate(&simulated, &bounds)?, bounds.prices))
+            let mut nonce =
+                self.account.get_nonce().await.map_err(|error| self.node.error(&error))?;
+            let mut transactions = Vec::new();
+            for calls in lists {
+                let unready = |_| ClientError::Node { reason: "its gas prices are missing".into() };
+                let request =
+                    self.invoke(calls, bounds).nonce(nonce).prepared().map_err(unready)?;
+                let signed = request.get_invoke_request(true, false).await;
+                let signed = signed.map_err(|error| self.error(AccountError::Signing(error)))?;
+                transactions.push(BroadcastedTransaction::Invoke(signed));
+                nonce += Felt::ONE;
+            }
+            let flags = [SimulationFlag::SkipFeeCharge];
+            let provider = self.account.provider();
+            let simulated = provider.simulate_transactions(LATEST, transactions, flags).await;
+            let simulated = simulated.map_err(|error| self.node.error(&error))?;
+            let (SimulateTransactionsResult::Transactions(simulated)
+            | SimulateTransactionsResult::TransactionsWithInitialReads {
+                simulated_transactions: simulated,
+                ..
+            }) = simulated;
+            let estimates = simulated.iter().map(|one| estimate(one, &bounds));
+            Ok((estimates.collect::<Result<_, _>>()?, bounds.prices))
         })
     }
 

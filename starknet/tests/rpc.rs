@@ -107,7 +107,7 @@ fn result(method: &str, parameters: &Value, contract: Contract) -> Result<Value,
                 Contract::Refuses => json!({ "revert_reason": revert() }),
                 _ => invocation(json!([invocation(json!([]), 60_000_000)]), 90_000_000),
             };
-            json!([{
+            let one = json!({
                 "transaction_trace": {
                     "type": "INVOKE", "execute_invocation": executed, "execution_resources": resources,
                 },
@@ -117,7 +117,9 @@ fn result(method: &str, parameters: &Value, contract: Contract) -> Result<Value,
                     "l1_data_gas_consumed": "0x80", "l1_data_gas_price": "0x14",
                     "overall_fee": "0x3b9ad400", "unit": "FRI",
                 },
-            }])
+            });
+            let transactions = parameters.get("transactions").unwrap_or(&parameters[1]);
+            vec![one; transactions.as_array().expect("a list").len()].into()
         }
         "starknet_addInvokeTransaction" => json!({ "transaction_hash": SENT }),
         "starknet_getTransactionReceipt" if *transaction(parameters) == json!(SENT) => {
@@ -185,6 +187,26 @@ fn a_dry_run_sends_nothing() {
     // A fifth more gas, and half more than today's prices.
     assert_eq!(estimate.most, 120_000_001 * 15 + 154 * 30);
     assert!(!methods(&requests).iter().any(|method| method.contains("add")));
+}
+
+/// Each in a transaction of its own, in one request.
+#[test]
+fn a_dry_run_in_turn_sends_nothing() {
+    let (node, requests) = node(Contract::Accepts);
+    let estimates = sender(&node, Limits::default()).simulate_in_turn(&[verify(), verify()]);
+    assert_eq!(estimates.expect("dry run").len(), 2);
+    let tried = only(&requests, "starknet_simulateTransactions", "transactions", 1);
+    assert_eq!((&tried[0]["nonce"], &tried[1]["nonce"]), (&json!("0x5"), &json!("0x6")));
+    assert!(!methods(&requests).iter().any(|method| method.contains("add")));
+    // The limit is for all of them.
+    let one = sender(&node, Limits::default()).simulate(&[verify()]).expect("dry run").most;
+    let poor = sender(&node, Limits { fee: Some(one), seconds: 1 });
+    poor.simulate_in_turn(&[verify()]).expect("enough for one");
+    let error = poor.simulate_in_turn(&[verify(), verify()]).expect_err("too expensive");
+    assert!(matches!(error, ClientError::Fee { .. }), "{error}");
+    let (refuses, _) = self::node(Contract::Refuses);
+    let error = sender(&refuses, Limits::default()).simulate_in_turn(&[verify(), verify()]);
+    assert_eq!(error.expect_err("refused").to_string(), "reverted: veristar: totals");
 }
 
 #[test]

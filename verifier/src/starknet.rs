@@ -10,12 +10,14 @@
 use crate::hash::Hash;
 use crate::key::Key;
 use crate::poseidon::felt::{pack, ELEMENTS, ELEMENT_BITS};
+use crate::poseidon::PoseidonMerkleHasher;
 use crate::proof::Proof;
 use alloc::vec::Vec;
-use starknet_crypto::poseidon_hash_many;
+use starknet_crypto::{poseidon_hash, poseidon_hash_many};
 pub use starknet_ff::FieldElement;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
+use stwo::core::vcs_lifted::merkle_hasher::MerkleHasherLifted;
 use veristar_air::chips::Chip;
 use veristar_air::program::Addresses;
 
@@ -111,6 +113,11 @@ pub fn hash_of(felts: &[FieldElement]) -> FieldElement {
     poseidon_hash_many(felts)
 }
 
+/// Poseidon hash of two felts: not that of a list of them.
+pub fn hash_of_two(left: FieldElement, right: FieldElement) -> FieldElement {
+    poseidon_hash(left, right)
+}
+
 /// A Cairo short string as a felt; the empty one if it is too long.
 pub fn short_string(text: &str) -> FieldElement {
     match text.len() < 32 {
@@ -127,38 +134,74 @@ pub fn public(proof: &Proof) -> Vec<FieldElement> {
 /// A proof's felts without its public values, in the order in which the contract reads them; `None` if a
 /// hash is no felt, so that no verifier accepts the proof.
 pub fn proof(key: &Key, proof: &Proof) -> Option<Vec<FieldElement>> {
-    let mut felts = Vec::new();
+    let Sections { transcript, rows, paths, folding, .. } = sections(key, proof)?;
+    let openings = rows.into_iter().chain(paths).flatten();
+    Some(transcript.into_iter().chain(openings).chain(folding).collect())
+}
+
+/// A proof's felts, section by section: a contract that takes them in several transactions takes whole sections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sections {
+    /// Commitments, totals, values at the out-of-domain point, layers' commitments, last layer, proofs of work.
+    pub transcript: Vec<FieldElement>,
+    /// For each query position, its row of every tree.
+    pub rows: Vec<Vec<FieldElement>>,
+    /// For each query position, the leaves of its rows, one a tree; 0 of a tree without columns.
+    pub leaves: Vec<Vec<FieldElement>>,
+    /// For each tree, its Merkle paths.
+    pub paths: Vec<Vec<FieldElement>>,
+    /// The layers' evaluations and Merkle paths.
+    pub folding: Vec<FieldElement>,
+}
+
+/// A proof's felts section by section; `None` if a hash is no felt.
+pub fn sections(key: &Key, proof: &Proof) -> Option<Sections> {
+    let mut transcript = Vec::new();
     let [values, evaluations, sums, composition] = &proof.commitments;
-    felts.extend([hash(values)?, hash(evaluations)?]);
-    felts.extend(packed(&flat(&proof.claims)));
-    felts.extend([hash(sums)?, hash(composition)?]);
+    transcript.extend([hash(values)?, hash(evaluations)?]);
+    transcript.extend(packed(&flat(&proof.claims)));
+    transcript.extend([hash(sums)?, hash(composition)?]);
     let samples: Vec<QM31> = proof.samples.iter().flatten().flatten().copied().collect();
-    felts.extend(packed(&flat(&samples)));
-    felts.push(proof.opening_nonce.into());
+    transcript.extend(packed(&flat(&samples)));
+    transcript.push(proof.opening_nonce.into());
     for layer in &proof.layers {
-        felts.push(hash(&layer.commitment)?);
+        transcript.push(hash(&layer.commitment)?);
     }
-    felts.extend(packed(&flat(&proof.last_layer)));
-    felts.push(proof.nonce.into());
+    transcript.extend(packed(&flat(&proof.last_layer)));
+    transcript.push(proof.nonce.into());
     // Rows as their leaves hash them: lower columns first.
     let sizes = crate::verify::tree_log_sizes(&key.layout, key.layout.log_height());
     let orders: Vec<Vec<usize>> = sizes.iter().map(|sizes| leaf_order(sizes)).collect();
     let queries = proof.queried.iter().flatten().next().map_or(0, Vec::len);
+    let (mut rows, mut leaves) = (Vec::new(), Vec::new());
     for query in 0..queries {
+        let (mut felts, mut hashes) = (Vec::new(), Vec::new());
         for (columns, order) in proof.queried.iter().zip(&orders) {
             let cell = |column: &usize| columns.get(*column).and_then(|c| c.get(query)).copied();
             let row: Vec<M31> = order.iter().filter_map(cell).collect();
             felts.extend(packed(&row));
+            hashes.push(leaf(&row));
         }
+        rows.push(felts);
+        leaves.push(hashes);
     }
-    for path in &proof.paths {
-        felts.extend(hashes(path)?);
-    }
+    let paths = proof.paths.iter().map(|path| hashes(path)).collect::<Option<_>>()?;
+    let mut folding = Vec::new();
     for layer in &proof.layers {
-        felts.extend(packed(&flat(&layer.evaluations)));
-        felts.extend(hashes(&layer.path)?);
+        folding.extend(packed(&flat(&layer.evaluations)));
+        folding.extend(hashes(&layer.path)?);
     }
-    Some(felts)
+    Some(Sections { transcript, rows, leaves, paths, folding })
+}
+
+/// The leaf of a row; 0 of one without columns.
+fn leaf(row: &[M31]) -> FieldElement {
+    let mut hasher = PoseidonMerkleHasher::default();
+    hasher.update_leaf(row);
+    match row {
+        [] => FieldElement::ZERO,
+        _ => hasher.finalize().0,
+    }
 }
 
 /// Columns of a tree in the order in which leaves hash them.

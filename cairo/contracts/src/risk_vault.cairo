@@ -21,6 +21,10 @@ pub trait IRiskVault<TState> {
         key: Span<felt252>,
         proof: Span<felt252>,
     );
+    /// The same, by a proof that was verified before: for proofs that do not fit one transaction.
+    fn assess_verified(
+        ref self: TState, account: felt252, asset: felt252, block: u64, probability: felt252,
+    );
     /// How much of the asset's value the account may borrow, in basis points; 0 without an assessment.
     fn limit(self: @TState, account: felt252, asset: felt252) -> u32;
     /// What a proof must be made for.
@@ -37,13 +41,16 @@ pub mod RiskVault {
         StoragePointerWriteAccess,
     };
     use starknet::{get_block_number, ContractAddress};
-    use veristar_interface::{IVeristarVerifierDispatcher, IVeristarVerifierDispatcherTrait};
+    use veristar_interface::{
+        fact, IVeristarVerifierDispatcher, IVeristarVerifierDispatcherTrait,
+    };
 
     pub mod errors {
         pub const FUTURE: felt252 = 'vault: block is not there yet';
         pub const STALE: felt252 = 'vault: assessment is too old';
         pub const REPLAY: felt252 = 'vault: not newer than the last';
         pub const PROBABILITY: felt252 = 'vault: probability';
+        pub const NO_FACT: felt252 = 'vault: not verified';
     }
 
     /// Limit of an account without any risk, in basis points.
@@ -107,27 +114,26 @@ pub mod RiskVault {
             key: Span<felt252>,
             proof: Span<felt252>,
         ) {
-            let now = get_block_number();
-            assert(block <= now, errors::FUTURE);
-            assert(now - block <= self.max_age.read(), errors::STALE);
-            let place = poseidon_hash_span([account, asset].span());
-            assert(block >= self.assessed.read(place), errors::REPLAY);
-            let scale = self.scale.read();
-            let risk: u32 = probability.try_into().expect(errors::PROBABILITY);
-            assert(risk <= scale, errors::PROBABILITY);
-
+            let limit = self.checked(account, asset, block, probability);
             let context = self.context(account, asset, block);
-            let verifier = IVeristarVerifierDispatcher { contract_address: self.verifier.read() };
             let public = [probability].span();
             // Reverts unless the proof is valid.
-            verifier.verify(self.model.read(), key, context, public, proof);
+            self.asked().verify(self.model.read(), key, context, public, proof);
+            self.set(account, asset, block, limit);
+        }
 
-            let safe: u64 = (scale - risk).into();
-            let limit: u64 = safe * HIGHEST_LIMIT.into() / scale.into();
-            let limit: u32 = limit.try_into().expect(errors::PROBABILITY);
-            self.assessed.write(place, block + 1);
-            self.limits.write(place, limit);
-            self.emit(Assessed { account, asset, block, limit });
+        fn assess_verified(
+            ref self: ContractState,
+            account: felt252,
+            asset: felt252,
+            block: u64,
+            probability: felt252,
+        ) {
+            let limit = self.checked(account, asset, block, probability);
+            let context = self.context(account, asset, block);
+            let fact = fact(self.model.read(), context, [probability].span());
+            assert(self.asked().is_fact(fact), errors::NO_FACT);
+            self.set(account, asset, block, limit);
         }
 
         fn limit(self: @ContractState, account: felt252, asset: felt252) -> u32 {
@@ -141,6 +147,40 @@ pub mod RiskVault {
 
         fn verifier(self: @ContractState) -> ContractAddress {
             self.verifier.read()
+        }
+    }
+
+    #[generate_trait]
+    impl Limits of LimitsTrait {
+        fn asked(self: @ContractState) -> IVeristarVerifierDispatcher {
+            IVeristarVerifierDispatcher { contract_address: self.verifier.read() }
+        }
+
+        /// The limit that an assessment is for, if it is in time, new, and a probability.
+        fn checked(
+            self: @ContractState, account: felt252, asset: felt252, block: u64, probability: felt252,
+        ) -> u32 {
+            let now = get_block_number();
+            assert(block <= now, errors::FUTURE);
+            assert(now - block <= self.max_age.read(), errors::STALE);
+            let place = poseidon_hash_span([account, asset].span());
+            assert(block >= self.assessed.read(place), errors::REPLAY);
+            let scale = self.scale.read();
+            let risk: u32 = probability.try_into().expect(errors::PROBABILITY);
+            assert(risk <= scale, errors::PROBABILITY);
+            let safe: u64 = (scale - risk).into();
+            let limit: u64 = safe * HIGHEST_LIMIT.into() / scale.into();
+            limit.try_into().expect(errors::PROBABILITY)
+        }
+
+        /// Sets a limit; the block is used up.
+        fn set(
+            ref self: ContractState, account: felt252, asset: felt252, block: u64, limit: u32,
+        ) {
+            let place = poseidon_hash_span([account, asset].span());
+            self.assessed.write(place, block + 1);
+            self.limits.write(place, limit);
+            self.emit(Assessed { account, asset, block, limit });
         }
     }
 }

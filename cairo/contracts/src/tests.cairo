@@ -1,4 +1,5 @@
 //! The contracts, deployed in the test runner.
+mod sessions;
 mod vault;
 mod verifier;
 

@@ -28,5 +28,7 @@ pub const OPENING: felt252 = 'veristar: opening';
 pub const LAYER: felt252 = 'veristar: layer';
 /// The last layer is not what the others fold to.
 pub const LAST_LAYER: felt252 = 'veristar: last layer';
+/// Leaves that are brought again are others than before.
+pub const LEAVES: felt252 = 'veristar: other leaves';
 /// An integer is beyond what the code before it guarantees. Not reachable.
 pub const BOUND: felt252 = 'veristar: bound';

@@ -11,10 +11,8 @@ use crate::fields::{add, base, inverses_base, mul, mul_add, mul_base, reduce, P,
 use crate::key::power_of_two;
 use crate::merkle::{root, Node};
 use crate::parameters::{FOLD_STEP, LOG_BLOWUP, LOG_LAST_LAYER};
-use crate::proof::{Reader, ReaderTrait};
+use crate::proof::{pack, pack_two, Reader, ReaderTrait};
 
-/// Packs elements: `2^31`.
-const SHIFT: felt252 = 0x80000000;
 /// `4 * 2^248`: four elements in a felt that is hashed.
 const FOUR_ELEMENTS: felt252 = 0x400000000000000000000000000000000000000000000000000000000000000;
 
@@ -36,20 +34,14 @@ pub struct Layer {
 pub struct Layers {
     pub layers: Span<Layer>,
     pub last: Span<QM31>,
-    /// log2 of the last layer's evaluations.
-    pub log_last: u32,
 }
 
 /// Reads the commitments and draws the challenges, for tables of up to `2^log_height` rows.
 pub fn commit(ref channel: Channel, ref reader: Reader, log_height: u32) -> Layers {
     let mut layers = array![];
     let mut bound = log_height;
-    let mut step = FOLD_STEP;
     while bound != LOG_LAST_LAYER {
-        // The first layer is always folded in full; the last one as far as is left.
-        if bound - LOG_LAST_LAYER < step {
-            step = bound - LOG_LAST_LAYER;
-        }
+        let step = next_step(bound);
         let commitment = reader.next();
         channel.mix(commitment);
         let alpha = channel.draw();
@@ -58,7 +50,16 @@ pub fn commit(ref channel: Channel, ref reader: Reader, log_height: u32) -> Laye
     }
     let last = reader.packed(power_of_two(LOG_LAST_LAYER));
     channel.mix_packed(last.felts);
-    Layers { layers: layers.span(), last: last.values, log_last: LOG_LAST_LAYER + LOG_BLOWUP }
+    Layers { layers: layers.span(), last: last.values }
+}
+
+/// log2 of the folding factor of a layer for up to `2^bound` coefficients: in full, or as far as is left.
+pub fn next_step(bound: u32) -> u32 {
+    if bound - LOG_LAST_LAYER < FOLD_STEP {
+        bound - LOG_LAST_LAYER
+    } else {
+        FOLD_STEP
+    }
 }
 
 /// Checks that the evaluations at the positions, of the word that the layers start from, are folded to the
@@ -74,7 +75,7 @@ pub fn verify(layers: Layers, positions: Span<u32>, evaluations: Span<QM31>, ref
         first = false;
     }
     for position in positions {
-        let x = line_domain_at(*position, layers.log_last).x;
+        let x = line_domain_at(*position, LOG_LAST_LAYER + LOG_BLOWUP).x;
         let expected = *evaluations.pop_front().expect(errors::BOUND);
         assert(evaluate(layers.last, x) == expected, errors::LAST_LAYER);
     }
@@ -158,7 +159,7 @@ fn fold(
             let mut rest = coset_evaluations;
             while let Option::Some(four) = rest.multi_pop_front::<4>() {
                 let [a, b, c, d] = (*four).unbox();
-                let felts = [pack(a) * TWO_124 + pack(b), pack(c) * TWO_124 + pack(d)];
+                let felts = [pack_two(a, b), pack_two(c, d)];
                 leaves.append(Node { index, hash: poseidon_hash_span(felts.span()) });
                 index += 1;
             }
@@ -204,13 +205,6 @@ fn fold(
         folded.append(fold_coset(evaluations, on_circle, ref inverses, alpha, square, fourth));
     }
     (cosets, folded.span())
-}
-
-/// `2^124`.
-const TWO_124: felt252 = 0x10000000000000000000000000000000;
-
-fn pack(x: QM31) -> felt252 {
-    ((x.a * SHIFT + x.b) * SHIFT + x.c) * SHIFT + x.d
 }
 
 fn next(ref positions: Span<u32>) -> Option<u32> {

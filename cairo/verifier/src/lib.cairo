@@ -10,9 +10,13 @@
 //! | `key` | what is known of a model |
 //! | `proof` | reads a proof's felts |
 //! | `air` | the constraints at the out-of-domain point |
-//! | `pcs` | openings |
+//! | `public` | public values |
+//! | `transcript` | what is checked before anything is opened |
+//! | `pcs` | what opened columns must give |
 //! | `fri` | the low-degree test |
+//! | `openings` | rows, paths and the low-degree test, in parts |
 //! | `verify` | the checks, in order |
+//! | `state` | what lies between two parts of a proof |
 pub mod air;
 pub mod channel;
 pub mod circle;
@@ -21,9 +25,13 @@ pub mod fields;
 pub mod fri;
 pub mod key;
 pub mod merkle;
+pub mod openings;
 pub mod parameters;
 pub mod pcs;
 pub mod proof;
+pub mod public;
+pub mod state;
+pub mod transcript;
 pub mod verify;
 #[cfg(test)]
 mod tests;

@@ -11,8 +11,10 @@ const TWO_31: NonZero<u128> = 0x80000000;
 const TWO_120: u128 = 0x1000000000000000000000000000000;
 /// 2^248, what the transcript puts above eight elements.
 const EIGHT: felt252 = 0x100000000000000000000000000000000000000000000000000000000000000;
-/// 2^124, what it puts above four.
-const FOUR: felt252 = 0x10000000000000000000000000000000;
+
+/// 2^31 and 2^124: places of elements in a felt; the transcript puts the latter above four.
+const SHIFT: felt252 = 0x80000000;
+const HALF: felt252 = 0x10000000000000000000000000000000;
 
 /// What is left of a proof.
 #[derive(Copy, Drop)]
@@ -29,6 +31,11 @@ pub struct Packed {
 
 #[generate_trait]
 pub impl ReaderImpl of ReaderTrait {
+    /// Whether nothing is left.
+    fn is_empty(self: @Reader) -> bool {
+        (*self.felts).is_empty()
+    }
+
     /// The next felt.
     fn next(ref self: Reader) -> felt252 {
         *self.felts.pop_front().expect(errors::TRUNCATED)
@@ -53,7 +60,7 @@ pub impl ReaderImpl of ReaderTrait {
             let [a, b, c, d, e, f, g, h] = unpack(felt);
             assert(a + b + c + d == 0, errors::PACKING);
             values.append(QM31 { a: e, b: f, c: g, d: h });
-            felts.append(felt + FOUR);
+            felts.append(felt + HALF);
         }
         Packed { values: values.span(), felts: felts.span() }
     }
@@ -66,11 +73,12 @@ pub impl ReaderImpl of ReaderTrait {
 
     /// States that everything was read.
     fn end(self: @Reader) {
-        assert((*self.felts).is_empty(), errors::TRAILING);
+        assert(self.is_empty(), errors::TRAILING);
     }
 }
 
 /// Eight reduced elements of `F` from a felt, which has to be below 2^248.
+#[inline(never)]
 pub fn unpack(felt: felt252) -> [felt252; 8] {
     let bits: u256 = felt.into();
     // The first element has no more than 31 bits.
@@ -89,4 +97,28 @@ pub fn unpack(felt: felt252) -> [felt252; 8] {
     let product = (P - a) * (P - b) * (P - c) * (P - d) * (P - e) * (P - f) * (P - g) * (P - h);
     assert(product != 0, errors::PACKING);
     [a, b, c, d, e, f, g, h]
+}
+
+/// A reduced element of `K` as the lowest four elements of a felt.
+pub fn pack(x: QM31) -> felt252 {
+    ((x.a * SHIFT + x.b) * SHIFT + x.c) * SHIFT + x.d
+}
+
+/// Two reduced elements of `K` as a felt.
+pub fn pack_two(x: QM31, y: QM31) -> felt252 {
+    pack(x) * HALF + pack(y)
+}
+
+/// What [`ReaderTrait::packed`] reads as these reduced elements.
+pub fn pack_all(elements: Span<QM31>) -> Array<felt252> {
+    let mut elements = elements;
+    let mut felts = array![];
+    while let Option::Some(two) = elements.multi_pop_front::<2>() {
+        let [x, y] = (*two).unbox();
+        felts.append(pack_two(x, y));
+    }
+    if let Option::Some(x) = elements.pop_front() {
+        felts.append(pack(*x));
+    }
+    felts
 }

@@ -1,3 +1,4 @@
 //! Tests against vectors that the Rust code makes.
 mod fields;
 mod proofs;
+mod sections;

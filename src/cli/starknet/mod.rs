@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `options` | the node, the account and its limits |
+//! | `options` | the node, the account and its limits, what a transaction carries |
 //! | `declare`, `deploy`, `register`, `submit`, `status`, `export` | one command each |
 //!
 //! Exit codes: 1 for what the contract, or the native verifier before it, refuses; 2 for what cannot be

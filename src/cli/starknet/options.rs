@@ -1,10 +1,11 @@
-//! The node, the account, and what a transaction may cost.
+//! The node, the account, and what a transaction may cost and carry.
 
 use super::felt;
 use anyhow::{anyhow, bail, Context, Result};
 use clap::Args;
 use std::path::PathBuf;
-use veristar_starknet::{Felt, Limits, Node, Sender, Wallet};
+use veristar::verifier::{Key, Proof};
+use veristar_starknet::{calldata, ClientError, Felt, Limits, Node, Plan, Sender, Wallet};
 
 const RPC: &str = "STARKNET_RPC";
 const ACCOUNT: &str = "STARKNET_ACCOUNT";
@@ -41,7 +42,7 @@ pub struct SenderOptions {
     /// secret key in STARKNET_PRIVATE_KEY]
     #[arg(long, value_name = "FILE")]
     keystore: Option<PathBuf>,
-    /// The highest fee, in STRK; without it, half more than today's prices.
+    /// The highest fee, of all transactions together, in STRK; without it, half more than today's prices.
     #[arg(long, value_name = "STRK")]
     max_fee: Option<f64>,
     /// Seconds to wait for the transaction's block.
@@ -77,5 +78,19 @@ impl SenderOptions {
             None => None,
         };
         Ok(Sender::new(node, address, &wallet, Limits { fee, seconds: self.wait }))
+    }
+}
+
+#[derive(Args)]
+pub struct CutOptions {
+    /// Felts that one transaction may carry. A proof that does not fit is verified in several.
+    #[arg(long, value_name = "FELTS", default_value_t = calldata::MOST_FELTS)]
+    most_felts: usize,
+}
+
+impl CutOptions {
+    /// The calls that have a proof verified.
+    pub fn plan(&self, key: &Key, proof: &Proof) -> Result<Plan, ClientError> {
+        Plan::new(key, proof, self.most_felts.min(calldata::MOST_FELTS))
     }
 }

@@ -175,9 +175,22 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    pub fn read(name: &str) -> Self {
+    fn text(name: &str) -> String {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cairo/fixtures/src");
-        let text = std::fs::read_to_string(folder.join(format!("{name}.cairo"))).expect("fixture");
+        std::fs::read_to_string(folder.join(format!("{name}.cairo"))).expect("fixture")
+    }
+
+    /// Felts of each section of the proof.
+    pub fn sections(name: &str) -> Vec<usize> {
+        let text = Self::text(name);
+        let (_, list) = text.split_once("pub const SECTIONS: [u32; ").expect("sections");
+        let (_, list) = list.split_once("= [").expect("list");
+        let (list, _) = list.split_once(']').expect("end");
+        list.split(',').map(|length| length.trim().parse().expect("length")).collect()
+    }
+
+    pub fn read(name: &str) -> Self {
+        let text = Self::text(name);
         let value = |constant: &str| {
             let start = text.find(&format!("pub const {constant}:")).expect("constant");
             let rest = &text[start..];

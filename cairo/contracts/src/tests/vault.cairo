@@ -4,7 +4,10 @@ use starknet::syscalls::deploy_syscall;
 use starknet::SyscallResultTrait;
 use crate::risk_vault::{IRiskVaultDispatcher, IRiskVaultDispatcherTrait, RiskVault};
 use veristar_fixtures::{credit_risk, credit_risk_hidden};
-use veristar_interface::IVeristarVerifierDispatcherTrait;
+use veristar_interface::{
+    chain, fact, IVeristarSessionsDispatcher, IVeristarSessionsDispatcherTrait,
+    IVeristarVerifierDispatcherTrait, Session,
+};
 use super::{deploy_verifier, reason};
 
 fn deploy(model: felt252, key: Span<felt252>, domain: felt252) -> IRiskVaultDispatcher {
@@ -80,4 +83,38 @@ fn a_hidden_model_moves_the_limit() {
             credit_risk_hidden::PROOF.span(),
         );
     assert(vault.limit('alice', 'ether') <= 8000, 'limit');
+}
+
+/// However a proof was verified, the vault takes it once.
+#[test]
+fn a_fact_moves_the_limit_once() {
+    let vault = deployed('vault');
+    let risk = *credit_risk::PUBLIC.span().at(0);
+    let verified = |block: u64, risk: felt252| -> felt252 {
+        let calldata = array!['alice', 'ether', block.into(), risk];
+        reason(vault.contract_address, selector!("assess_verified"), calldata)
+    };
+    assert(verified(1000, risk) == 'vault: not verified', 'no fact');
+    let sections = credit_risk::SECTIONS.span();
+    let mut length = 0;
+    for section in sections.slice(0, 10) {
+        length += *section;
+    }
+    let proof = credit_risk::PROOF.span();
+    let (first, second) = (proof.slice(0, length), proof.slice(length, proof.len() - length));
+    let (model, key, context) = (credit_risk::ID, credit_risk::KEY.span(), credit_risk::CONTEXT);
+    let public = credit_risk::PUBLIC.span();
+    let sessions = IVeristarSessionsDispatcher { contract_address: vault.verifier() };
+    let rest = chain(second, 0);
+    sessions.begin(model, key, context, public, first, rest);
+    assert(verified(1000, risk) == 'vault: not verified', 'half a proof');
+    let fact = fact(model, context, public);
+    let session = Session { model, context, fact, parts: chain(first, rest) };
+    sessions.advance(session, key, credit_risk::LEAVES.span().slice(0, 54), second, 0);
+    assert(verified(1000, risk + 1) == 'vault: not verified', 'another probability');
+    assert(verified(1001, risk) == 'vault: not verified', 'another block');
+    assert(verified(1000, risk) == 0, 'accepted');
+    assert(vault.limit('alice', 'ether') != 0, 'limit');
+    assert(verified(1000, risk) == 'vault: not newer than the last', 'replay');
+    assert(assess(vault, 'alice', 'ether', 1000) == 'vault: not newer than the last', 'replay');
 }
