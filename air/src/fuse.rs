@@ -135,3 +135,118 @@ pub(crate) fn fuse(builder: &mut Builder, public: &[PublicTensor]) {
     }
     builder.unary.retain(|_, elements| !elements.is_empty());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND: UnaryKind = UnaryKind { multiplier: 3, offset: 5, shift: 2, function: 1 };
+
+    /// A segment that writes three cells, requantised by `kinds`, after what `change` does.
+    fn fused(
+        point: Point,
+        kinds: [UnaryKind; 3],
+        change: impl Fn(&mut Builder, u32),
+    ) -> Vec<Vec<[u32; 2]>> {
+        let mut builder = Builder::new(Vec::new());
+        let cells = builder.allocate(7).unwrap();
+        let written = (cells..cells + 3).map(|address| (address, Access::Write));
+        let elements: Vec<_> = written.chain([(cells + 3, Access::Free)]).collect();
+        builder.segment(point, elements).unwrap();
+        for ((address, result), kind) in (cells..).zip(cells + 4..).zip(kinds) {
+            builder.unary.entry(kind).or_default().push([address, result]);
+        }
+        change(&mut builder, cells);
+        let before: usize = builder.unary.values().map(Vec::len).sum();
+        fuse(&mut builder, &[]);
+        let after: usize = builder.unary.values().map(Vec::len).sum();
+        let lanes = |s: &Requantised| {
+            assert_eq!(s.kind, KIND);
+            builder.requantised_elements[s.elements.clone()].to_vec()
+        };
+        let all: Vec<_> = builder.requantised.iter().map(lanes).collect();
+        assert_eq!(builder.segments.len() + all.len(), 1);
+        assert_eq!(before - after, 3 * all.len());
+        all
+    }
+
+    #[test]
+    fn outputs_that_are_only_requantised_are_fused() {
+        let all = fused(Point::T, [KIND; 3], |_, _| ());
+        assert_eq!(all, [[[4, 8], [5, 9], [6, 10], [7, ZERO]]]);
+    }
+
+    #[test]
+    fn whatever_else_reads_an_output_keeps_it() {
+        let changes: [fn(&mut Builder, u32); 6] = [
+            |b, cell| b.sink(cell, ZERO).unwrap(),
+            |b, cell| b.unary.entry(KIND).or_default().push([cell, 99]),
+            |b, cell| b.segment_at(Point::One, [(cell, Access::Read)], 99),
+            |b, cell| b.window_elements.push((cell, 0)),
+            |b, cell| b.forest.groups.push(vec![cell]),
+            |b, cell| {
+                let kind = crate::builder::BinaryKind {
+                    alpha: 1,
+                    beta: 0,
+                    gamma: 0,
+                    delta: 0,
+                    shift: 0,
+                    function: 1,
+                };
+                b.binary.entry(kind).or_default().push([ZERO, cell, 99]);
+            },
+        ];
+        for (i, change) in changes.into_iter().enumerate() {
+            let mut builder = Builder::new(vec![1]);
+            let cells = builder.allocate(2).unwrap();
+            builder.segment(Point::T, [(cells, Access::Write)]).unwrap();
+            builder.unary.entry(KIND).or_default().push([cells, cells + 1]);
+            change(&mut builder, cells);
+            fuse(&mut builder, &[]);
+            assert!(builder.requantised.is_empty(), "reader {i}");
+        }
+    }
+
+    #[test]
+    fn public_outputs_are_kept() {
+        let mut builder = Builder::new(Vec::new());
+        let cells = builder.allocate(2).unwrap();
+        builder.segment(Point::T, [(cells, Access::Write)]).unwrap();
+        builder.unary.entry(KIND).or_default().push([cells, cells + 1]);
+        let public = PublicTensor {
+            name: "y".into(),
+            shape: vec![1],
+            scale: 1.0,
+            zero_point: 0,
+            range: veristar_model::Range::new(0, 1),
+            input: false,
+            addresses: crate::program::Addresses::new(&[cells]),
+        };
+        fuse(&mut builder, &[public]);
+        assert!(builder.requantised.is_empty());
+        assert_eq!(builder.unary.len(), 1);
+    }
+
+    #[test]
+    fn a_segment_is_fused_if_requantised_in_one_way_at_t() {
+        assert!(fused(Point::R, [KIND; 3], |_, _| ()).is_empty());
+        let other = UnaryKind { offset: 6, ..KIND };
+        assert!(fused(Point::T, [KIND, KIND, other], |_, _| ()).is_empty());
+        for multiplier in [0, i32::MAX, -i32::MAX] {
+            let kind = UnaryKind { multiplier, ..KIND };
+            assert!(fused(Point::T, [kind; 3], |_, _| ()).is_empty());
+        }
+        assert!(invertible(i32::MIN) && invertible(-1));
+    }
+
+    #[test]
+    fn many_free_coefficients_cost_more_than_is_saved() {
+        let mut builder = Builder::new(Vec::new());
+        let cells = builder.allocate(9).unwrap();
+        builder.unary.entry(KIND).or_default().push([cells, cells + 8]);
+        let free = (cells + 1..cells + 8).map(|address| (address, Access::Free));
+        builder.segment(Point::T, free.chain([(cells, Access::Write)])).unwrap();
+        fuse(&mut builder, &[]);
+        assert!(builder.requantised.is_empty());
+    }
+}

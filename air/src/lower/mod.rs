@@ -23,6 +23,10 @@ use veristar_model::{bounds, view, FieldBound, Graph, Node, Op, Tensor, TensorId
 /// Most bits of an input: its range table has an entry for every value.
 pub(crate) const INPUT_BITS: u32 = 20;
 
+/// Fusion must save this part of all cells: a further chip costs columns, and so length of proofs, which
+/// small models do not earn.
+const LEAST_SAVED: usize = 32;
+
 /// State of a lowering.
 pub(crate) struct Lowering<'a> {
     pub graph: &'a Graph,
@@ -62,8 +66,7 @@ pub fn compile_in(
         let apart = pack::total(&lowering.builder, graph, &options.reserved)?;
         fuse::fuse(&mut lowering.builder, &public);
         let fused = pack::total(&lowering.builder, graph, &options.reserved)?;
-        // A further chip costs columns, which small models do not earn.
-        if fused < apart {
+        if fused < apart - apart / LEAST_SAVED {
             return lowering.pack(options, public);
         }
     }

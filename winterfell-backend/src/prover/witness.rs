@@ -7,7 +7,7 @@ use super::entries::Uses;
 use super::error::ProveError;
 use super::paths::Paths;
 use crate::challenges::Challenges;
-use crate::field::{integer, K};
+use crate::field::{integer, F, K};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use veristar_air::chips::{
