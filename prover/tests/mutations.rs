@@ -10,6 +10,7 @@ use stwo::core::fields::qm31::QM31;
 use stwo::prover::backend::simd::column::BaseColumn;
 use veristar_air::chips::{Chip, Requantise, Tree};
 use veristar_air::logup::Mask;
+use veristar_air::program::{Instance, ZERO};
 use veristar_model::Graph;
 use veristar_prover::check::{self, OwnedWitness};
 use veristar_prover::{prove, HidingOption, Prepared, ProveError, Proven};
@@ -380,6 +381,53 @@ fn another_product_breaks_the_identity() {
         assert!(witness.violations(&prepared).is_empty(), "{operands:?}");
         assert_eq!(witness.balances(&prepared), operands == [0, 1], "{operands:?}");
     }
+}
+
+/// Lanes that fill up a segment's first row are free: tables and rows hold with any accumulator there, the
+/// identity does not. (Unless the convolution has free coefficients at the same exponents: the products' segments
+/// have none.)
+#[test]
+fn what_fills_up_a_segment_is_bound_by_the_identity() {
+    let (graph, mut random) = fused();
+    let batch = inputs(&graph, &mut random, 1);
+    let mut prepared = prepared(&graph, Preset::Fast, 1);
+    let instances = &prepared.layout().instances;
+    let is_fused = |i: &Instance| matches!(i.chip, Chip::Requantise(_));
+    let table = instances.iter().position(is_fused).expect("fused");
+    let width = instances[table].chip.width();
+    let rows = &mut prepared.program.tables[table];
+    let starts = (0..rows.used).filter(|row| rows.program[Requantise::CONTINUES][*row] == 0);
+    // A lane with a reader is an output: it holds an accumulator that is not 0 in general.
+    let filled: Vec<usize> = starts.map(|row| row * width).collect();
+    let filled = filled.into_iter().rfind(|lane| rows.accumulators[*lane] == ZERO);
+    let lane = filled.expect("a segment that does not fill its rows");
+    let mut others = rows.accumulators.clone();
+    others.retain(|address| *address != ZERO);
+    for (address, honest) in [(others[7], false), (others[100], false), (ZERO, true)] {
+        prepared.program.tables[table].accumulators[lane] = address;
+        let witness = check::witness(&prepared, &batch).expect("witness");
+        assert!(witness.violations(&prepared).is_empty());
+        assert_eq!(witness.balances(&prepared), honest, "{address}");
+    }
+}
+
+/// An accumulator that is not the layer's gives another result than is read.
+#[test]
+fn another_accumulator_is_refused() {
+    let (graph, mut random) = fused();
+    let batch = inputs(&graph, &mut random, 1);
+    let mut prepared = prepared(&graph, Preset::Fast, 1);
+    let instances = &prepared.layout().instances;
+    let is_fused = |i: &Instance| matches!(i.chip, Chip::Requantise(_));
+    let table = instances.iter().position(is_fused).expect("fused");
+    let rows = &mut prepared.program.tables[table];
+    let lanes = (0..rows.accumulators.len()).filter(|lane| rows.accumulators[*lane] != ZERO);
+    let lanes: Vec<usize> = lanes.collect();
+    let [a, b] = [lanes[50], lanes[lanes.len() - 50]];
+    rows.accumulators.swap(a, b);
+    let witness = check::witness(&prepared, &batch);
+    let refused = |w: OwnedWitness| !w.violations(&prepared).is_empty() || !w.balances(&prepared);
+    assert!(witness.map_or(true, refused));
 }
 
 /// Tables above 2^13 rows ask for work before the lookups' challenges; lower ones take none.
