@@ -30,9 +30,10 @@
 //! another row or of the verifier.
 //!
 //! A free lane's `x` is any field element, like a free element of `horner`. Those that fill up a first
-//! row have exponents of `t` above the segment's, at this output's power of `r`: no other term of the linear
-//! identity has these monomials, so it forces them to be 0. This is why the point is always `t`: at `r` they
-//! would be the exponents of other outputs.
+//! row have exponents of `t` above the segment's, at this output's power of `r`. No other term of the linear
+//! identity has these monomials, so it forces them to be 0; or else a convolution's free coefficients have
+//! them (where those are segments of their own), and only the sum is fixed. Outputs are not concerned. This is
+//! why the point is always `t`: at `r` the monomials would be those of other outputs.
 
 use super::{Constraints, Shape};
 use crate::evaluator::{Challenge, Evaluator};

@@ -6,7 +6,7 @@
 //! `X_k(t) = sum_p x[p,k] t^p`, and likewise each output column; or each output row one at `r`, where
 //! there are fewer rows.
 
-use super::{inconsistent, Lowering};
+use super::{inconsistent, Lowering, FUSED};
 use crate::builder::{Access, Point};
 use crate::error::AirError;
 use crate::program::R;
@@ -50,7 +50,7 @@ impl Lowering<'_> {
 
         let y_cells: Vec<u32> = (start..).take(positions * outputs_n).collect();
         // Outputs that are only requantised are segments at t, where they can be fused.
-        let columns = positions > outputs_n || (positions > 1 && self.only_requantised(node));
+        let columns = positions > outputs_n || (positions >= FUSED && self.only_requantised(node));
         let total = if !columns {
             let mut rows = Vec::new();
             for row in y_cells.chunks(outputs_n.max(1)) {

@@ -27,6 +27,10 @@ pub(crate) const INPUT_BITS: u32 = 20;
 /// small models do not earn.
 const LEAST_SAVED: usize = 32;
 
+/// From this many positions on, outputs that are only requantised are segments at `t` even if those are more: a
+/// segment costs a row of `field`, and fusion saves about seven cells an output.
+pub(crate) const FUSED: usize = 8;
+
 /// State of a lowering.
 pub(crate) struct Lowering<'a> {
     pub graph: &'a Graph,

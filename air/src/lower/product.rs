@@ -15,7 +15,7 @@
 //! Rows: two segments and one `field` row for each `(g, k)`; one segment for each row of `y` (or
 //! column, if those are fewer or can be fused), which also writes it; two more `field` rows for each `g`.
 
-use super::{inconsistent, Lowering};
+use super::{inconsistent, Lowering, FUSED};
 use crate::builder::{Access, Point};
 use crate::error::AirError;
 use crate::program::{R, T, ZERO};
@@ -40,7 +40,7 @@ impl Lowering<'_> {
                 sum = self.builder.multiply_add(x, w, sum)?;
             }
             // Whichever way has fewer segments; at t where they can be fused.
-            let columns = m > n || (m > 1 && self.only_requantised(node));
+            let columns = m > n || (m >= FUSED && self.only_requantised(node));
             let mut parts = Vec::new();
             let factor = if !columns {
                 for row in y.chunks_exact(n.max(1)) {
