@@ -86,6 +86,17 @@ pub struct UnaryKind {
     pub function: u32,
 }
 
+/// A run of accumulators that are only requantised, evaluated as a polynomial at `t`.
+#[derive(Clone, Debug)]
+pub struct Requantised {
+    /// What is done with each.
+    pub kind: UnaryKind,
+    /// Range of [`Builder::requantised_elements`]; the first has the highest exponent.
+    pub elements: core::ops::Range<usize>,
+    /// Address of the evaluation.
+    pub result: u32,
+}
+
 /// `out = f(rshift(alpha a b + beta a + gamma b + delta, shift))`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BinaryKind {
@@ -147,6 +158,11 @@ pub struct Builder {
     pub weights: Vec<i32>,
     /// Arguments and results by kind.
     pub unary: BTreeMap<UnaryKind, Vec<[u32; 2]>>,
+    /// Accumulators, which only the prover's memory holds, and where their results go
+    /// ([`ZERO`]: nowhere, a free coefficient).
+    pub requantised_elements: Vec<[u32; 2]>,
+    /// Segments of the `requantise` chip.
+    pub requantised: Vec<Requantised>,
     /// Operands and results by kind.
     pub binary: BTreeMap<BinaryKind, Vec<[u32; 3]>>,
     /// Addresses and positions of windows' elements.

@@ -13,6 +13,7 @@
 //! | [`options`] | what a compilation may choose |
 //! | [`builder`] | elements collected by lowering |
 //! | [`lower`] | operations to elements |
+//! | `fuse` | elements of several chips that one chip handles together |
 //! | [`pack`] | elements to tables |
 //! | [`survey`] | what a chip looks like from outside |
 #![no_std]
@@ -26,6 +27,7 @@ pub mod builder;
 pub mod chips;
 pub mod error;
 pub mod evaluator;
+mod fuse;
 pub mod logup;
 pub mod lower;
 pub mod options;

@@ -8,7 +8,7 @@ mod trees;
 
 use crate::builder::{Access, Builder, Point};
 use crate::chips::{
-    Binary, Blind, Chip, Constraints, Field, Horner, Input, Maximum, Parameters,
+    Binary, Blind, Chip, Constraints, Field, Horner, Input, Maximum, Parameters, Requantise,
     Table as TableChip, Unary, Weights,
 };
 use crate::error::AirError;
@@ -134,6 +134,11 @@ fn candidates(builder: &Builder, graph: &Graph) -> Vec<Candidate> {
         2..=WIDEST,
         lengths(builder.segments.iter().map(|s| s.elements.len())),
     );
+    add(
+        |width| Chip::Requantise(Requantise { width }),
+        1..=WIDEST,
+        lengths(builder.requantised.iter().map(|s| s.elements.len())),
+    );
     add(|_| Chip::Field(Field), 1..=1, unit(builder.field.len()));
     add(
         |width| Chip::Unary(Unary { width }),
@@ -159,8 +164,20 @@ fn unit(rows: usize) -> Lengths {
     (rows > 0).then_some((1, rows)).into_iter().collect()
 }
 
+/// What the cheapest set of tables costs, in cells.
+pub(crate) fn total(
+    builder: &Builder,
+    graph: &Graph,
+    reserved: &Reserved,
+) -> Result<usize, AirError> {
+    choose(&candidates(builder, graph), reserved).map(|(total, _)| total)
+}
+
 /// The cheapest set of tables over all ceilings for the tallest.
-fn choose(candidates: &[Candidate], reserved: &Reserved) -> Result<Vec<Instance>, AirError> {
+fn choose(
+    candidates: &[Candidate],
+    reserved: &Reserved,
+) -> Result<(usize, Vec<Instance>), AirError> {
     let mut best: Option<(usize, Vec<Instance>)> = None;
     for ceiling in 8..=LOG_TALLEST {
         let mut instances: Vec<Instance> =
@@ -178,7 +195,7 @@ fn choose(candidates: &[Candidate], reserved: &Reserved) -> Result<Vec<Instance>
             best = Some((total, instances));
         }
     }
-    Ok(best.map(|(_, instances)| instances).unwrap_or_default())
+    Ok(best.unwrap_or_default())
 }
 
 /// Row-major program and weights cells of one table.
@@ -188,6 +205,7 @@ struct Rows {
     elements: usize,
     cells: Vec<i32>,
     weights: Vec<Vec<i32>>,
+    accumulators: Vec<u32>,
 }
 
 /// Rows that are turned into columns at a time: they stay in the cache for all columns.
@@ -202,6 +220,7 @@ impl Rows {
             elements: 0,
             cells: Vec::new(),
             weights: vec![Vec::new(); shape.weights],
+            accumulators: Vec::new(),
         }
     }
 
@@ -238,7 +257,14 @@ impl Rows {
                 column.extend(block.iter().skip(c).step_by(columns));
             }
         }
-        Table { program, weights: self.weights, rows, used: self.used, elements: self.elements }
+        Table {
+            program,
+            weights: self.weights,
+            rows,
+            used: self.used,
+            elements: self.elements,
+            accumulators: self.accumulators,
+        }
     }
 }
 
@@ -279,6 +305,9 @@ fn ports(chip: &Chip) -> Vec<Port> {
         }
         Chip::Horner(c) => core::iter::once(Port::Write(Horner::RESULT, Horner::READS))
             .chain((0..c.width).map(|j| Port::Counted(Horner::address(j), Horner::count(j))))
+            .collect(),
+        Chip::Requantise(c) => core::iter::once(Port::Write(Requantise::RESULT, Requantise::READS))
+            .chain((0..c.width).map(|j| Port::Write(Requantise::address(j), Requantise::reads(j))))
             .collect(),
         Chip::Field(_) => core::iter::once(Port::Write(Field::RESULT, Field::READS))
             .chain(Field::OPERANDS.map(Port::Read))
@@ -352,6 +381,7 @@ fn write(chip: &Chip, class: usize, builder: &Builder, graph: &Graph) -> Rows {
             }
         }
         Chip::Horner(c) => write_segments(&mut rows, c.width, builder),
+        Chip::Requantise(c) => write_requantised(&mut rows, c.width, builder),
         Chip::Field(_) => {
             for row in &builder.field {
                 let operands = Field::OPERANDS.into_iter().zip(row.operands);
@@ -463,6 +493,34 @@ fn write_segments(rows: &mut Rows, width: usize, builder: &Builder) {
     }
 }
 
+fn write_requantised(rows: &mut Rows, width: usize, builder: &Builder) {
+    for segment in &builder.requantised {
+        let range = segment.elements.clone();
+        let elements = builder.requantised_elements.get(range).unwrap_or(&[]);
+        let kind = &segment.kind;
+        // The first row is filled up in front, as in `horner`.
+        let missing = elements.len().next_multiple_of(width) - elements.len();
+        let spare = core::iter::repeat_n([ZERO; 2], missing);
+        let padded: Vec<_> = spare.chain(elements.iter().copied()).collect();
+        let count = padded.len() / width;
+        for (i, lanes) in padded.chunks(width).enumerate() {
+            let shared = [
+                (Requantise::MULTIPLIER, kind.multiplier),
+                (Requantise::CONTINUES, if i > 0 { kind.multiplier } else { 0 }),
+                (Requantise::OFFSET, kind.offset.wrapping_add(half(kind.shift))),
+                (Requantise::POWER, 1 << kind.shift),
+                (Requantise::SHIFT, kind.shift as i32),
+                (Requantise::FUNCTION, kind.function as i32),
+                (Requantise::RESULT, if i + 1 == count { segment.result } else { ZERO } as i32),
+            ];
+            let results = lanes.iter().enumerate();
+            let results = results.map(|(j, [_, out])| (Requantise::address(j), *out as i32));
+            rows.push(shared.into_iter().chain(results));
+            rows.accumulators.extend(lanes.iter().map(|[accumulator, _]| accumulator));
+        }
+    }
+}
+
 fn write_windows(rows: &mut Rows, width: usize, builder: &Builder) {
     for window in &builder.windows {
         let elements = builder.window_elements.get(window.elements.clone()).unwrap_or(&[]);
@@ -534,6 +592,7 @@ fn fill(rows: &mut Rows, chip: &Chip, target: usize) {
         Chip::Horner(_) => {
             vec![(Horner::AT_T, 0), (Horner::AT_R, 0), (Horner::AT_ONE, 0), (Horner::CONTINUES, 0)]
         }
+        Chip::Requantise(_) => vec![(Requantise::CONTINUES, 0)],
         Chip::Maximum(_) => vec![(Maximum::CONTINUES, 0)],
         Chip::Tree(_) => trees::cleared(),
         _ => Vec::new(),
@@ -560,6 +619,9 @@ fn fill(rows: &mut Rows, chip: &Chip, target: usize) {
         rows.cells.extend_from_slice(&spare);
         rows.push_weights(core::iter::empty());
     }
+    if let Chip::Requantise(c) = chip {
+        rows.accumulators.resize(rows.len() * c.width, ZERO);
+    }
     if let Chip::Nodes(c) = chip {
         trees::number_slots(rows, c.width);
     }
@@ -574,7 +636,8 @@ fn elements(chip: &Chip, class: usize, builder: &Builder, graph: &Graph) -> usiz
         }
         Chip::Parameters(_) => builder.parameters.len(),
         Chip::Input(_) => builder.inputs.iter().map(|run| run.addresses.len()).sum(),
-        Chip::Horner(_) => builder.elements.len(),
+        Chip::Horner(_) => builder.segments.iter().map(|s| s.elements.len()).sum(),
+        Chip::Requantise(_) => builder.requantised_elements.len(),
         Chip::Field(_) => builder.field.len(),
         Chip::Unary(_) => builder.unary.values().map(Vec::len).sum(),
         Chip::Binary(_) => builder.binary.values().map(Vec::len).sum(),
@@ -599,7 +662,7 @@ pub(crate) fn pack(
     garbage: Vec<Garbage>,
 ) -> Result<Program, AirError> {
     let candidates = candidates(&builder, graph);
-    let instances = choose(&candidates, &options.reserved)?;
+    let (_, instances) = choose(&candidates, &options.reserved)?;
     let mut classes = 0..;
     let mut written: Vec<(Instance, Rows)> = Vec::new();
     for instance in instances {

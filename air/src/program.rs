@@ -138,6 +138,8 @@ pub struct Table {
     pub used: usize,
     /// Elements placed (lanes in use; weights for a `weights` table).
     pub elements: usize,
+    /// For the prover alone, of a `requantise` table: the address of each lane's accumulator, row by row.
+    pub accumulators: Vec<u32>,
 }
 
 /// Coefficients of a convolution's product that are no outputs; the prover computes them.

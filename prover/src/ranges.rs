@@ -199,7 +199,7 @@ fn lanes(
         }
         program.extend(columns);
     }
-    Ok(Table { program, weights: Vec::new(), rows: lowest.rows, used: lowest.used, elements: 0 })
+    Ok(Table { program, rows: lowest.rows, used: lowest.used, ..Table::default() })
 }
 
 /// The table of ranges: as narrow as a table of at most `2^height` rows can be.
@@ -235,7 +235,7 @@ fn ranges(
     let instance = Instance { chip: Chip::Table(TableChip { width }), log_size: height, reserved };
     Ok((
         instance,
-        Table { program, weights: Vec::new(), rows: active, used, elements: used * width },
+        Table { program, rows: active, used, elements: used * width, ..Table::default() },
     ))
 }
 
@@ -373,8 +373,8 @@ fn limbs(
         for (row, weight) in weights.iter().enumerate() {
             let rest = i64::from(*weight) - i64::from(smallest[row]);
             let (low, high) = (rest & ((1 << Within::LIMB) - 1), rest >> Within::LIMB);
-            uses.range(low_bits[row], low)?;
-            uses.range(high_bits[row], high)?;
+            uses.range(low_bits[row], low, 1)?;
+            uses.range(high_bits[row], high, 1)?;
             limbs[0].push(m31(low as i32));
             limbs[1].push(m31(high as i32));
         }

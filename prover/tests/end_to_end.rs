@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{everything, inputs, mlp, package, prepared, products, without_weights};
+use common::{everything, fused, inputs, mlp, package, prepared, products, without_weights};
 use stwo::core::vcs_lifted::poseidon252_merkle::Poseidon252MerkleChannel;
 use veristar_prover::{check, prove, HidingOption, Prepared};
 use veristar_security::{HashFunction, Preset};
@@ -66,6 +66,19 @@ fn products_hold() {
 #[test]
 fn products_are_proven() {
     proves(products(), Preset::Fast, 2);
+}
+
+#[test]
+fn fused_layers_hold() {
+    checks(fused(), 1);
+    checks(fused(), 3);
+}
+
+#[test]
+fn fused_layers_are_proven() {
+    proves(fused(), Preset::Fast, 2);
+    proves(fused(), Preset::Compact, 1);
+    proves_with(fused(), Preset::Starknet, 1, HidingOption::Fitting);
 }
 
 #[test]

@@ -373,7 +373,11 @@ fn no_linear_relation_tells_witnesses_apart() {
 /// The same for a model with every chip: its numbers satisfy no relation but the two public ones.
 #[test]
 fn no_chip_has_a_relation_of_its_own() {
-    let (graph, mut random) = common::everything();
+    no_relation_but_public_ones(common::everything());
+    no_relation_but_public_ones(common::fused());
+}
+
+fn no_relation_but_public_ones((graph, mut random): (Graph, common::Random)) {
     let inputs = common::inputs(&graph, &mut random, 1);
     let package = common::package(&graph, Preset::Fast, 1, HidingOption::Fitting);
     let case = Case { package, inputs };
@@ -436,9 +440,10 @@ fn reserved_rows_outnumber_what_is_revealed() {
     for preset in Preset::BLAKE2S {
         let (graph, input) = model();
         outnumbered(&graph, vec![vec![input]], preset);
-        let (graph, mut random) = common::everything();
-        let inputs = common::inputs(&graph, &mut random, 1);
-        outnumbered(&graph, inputs, preset);
+        for (graph, mut random) in [common::everything(), common::fused()] {
+            let inputs = common::inputs(&graph, &mut random, 1);
+            outnumbered(&graph, inputs, preset);
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use stwo::prover::backend::Column;
 use stwo::prover::poly::circle::{CircleCoefficients, PolyOps};
 use veristar_air::chips::{
     Binary, Blind, Chip, Constraints, Features, Field, Horner, Input, Maximum, Nodes, Parameters,
-    Same, Table, Tree, Unary, Weights, Within,
+    Requantise, Same, Table, Tree, Unary, Weights, Within,
 };
 use veristar_air::evaluator::{Challenge, Evaluator};
 use veristar_air::logup::{Mask, MASK_VALUES};
@@ -258,6 +258,7 @@ fn chips(width: usize) -> Vec<Chip> {
         Chip::Tree(Tree { width }),
         Chip::Nodes(Nodes { width }),
         Chip::Features(Features { width }),
+        Chip::Requantise(Requantise { width }),
     ]
 }
 

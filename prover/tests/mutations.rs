@@ -3,13 +3,15 @@
 
 mod common;
 
-use common::{everything, inputs, mlp, package, prepared, product, without_weights};
+use common::{everything, fused, inputs, mlp, package, prepared, product, without_weights, Random};
 use std::num::NonZeroU32;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use stwo::prover::backend::simd::column::BaseColumn;
-use veristar_air::chips::{Chip, Tree};
+use veristar_air::chips::{Chip, Requantise, Tree};
 use veristar_air::logup::Mask;
+use veristar_air::program::{Instance, ZERO};
+use veristar_model::Graph;
 use veristar_prover::check::{self, OwnedWitness};
 use veristar_prover::{prove, HidingOption, Prepared, ProveError, Proven};
 use veristar_security::Preset;
@@ -50,14 +52,6 @@ fn expect_violation(
 
 #[test]
 fn every_column_of_every_chip_is_constrained() {
-    let (graph, mut random) = everything();
-    let prepared = prepared(&graph, Preset::Compact, 1);
-    let batch = inputs(&graph, &mut random, 1);
-    let honest = || check::witness(&prepared, &batch).expect("witness");
-    let instances = &prepared.layout().instances;
-    let mut names: Vec<&str> = instances.iter().map(|i| i.chip.name()).collect();
-    names.sort_unstable();
-    names.dedup();
     let all = [
         "binary",
         "blind",
@@ -73,6 +67,23 @@ fn every_column_of_every_chip_is_constrained() {
         "unary",
         "weights",
     ];
+    every_column_is_constrained(everything(), &all);
+}
+
+#[test]
+fn every_column_of_fused_chips_is_constrained() {
+    let all = ["blind", "field", "horner", "input", "requantise", "table", "unary", "weights"];
+    every_column_is_constrained(fused(), &all);
+}
+
+fn every_column_is_constrained((graph, mut random): (Graph, Random), all: &[&str]) {
+    let prepared = prepared(&graph, Preset::Compact, 1);
+    let batch = inputs(&graph, &mut random, 1);
+    let honest = || check::witness(&prepared, &batch).expect("witness");
+    let instances = &prepared.layout().instances;
+    let mut names: Vec<&str> = instances.iter().map(|i| i.chip.name()).collect();
+    names.sort_unstable();
+    names.dedup();
     assert_eq!(names, all, "the test graph uses every chip");
 
     let shape = honest();
@@ -93,13 +104,25 @@ fn every_column_of_every_chip_is_constrained() {
                 Chip::Features(c) => column >= 2 * c.width,
                 _ => false,
             };
+            // A result that is not read is in no table.
+            let cell = |row: usize, at: usize| prepared.program.tables[table].program[at][row];
+            let reads = Requantise::reads(column / 3);
+            let result = column == Requantise::lane(column / 3)[2];
+            let unread = |row: usize| {
+                matches!(instance.chip, Chip::Requantise(_)) && result && cell(row, reads) == 0
+            };
+            let first_read = match instance.chip {
+                Chip::Requantise(_) => (0..rows).find(|row| cell(*row, reads) > 0),
+                _ => None,
+            };
             // A row in which no path ends has no value, and no slot of a next one.
             let ends = |row: usize| prepared.program.tables[table].program[Tree::ENDS][row] == 1;
             let free = |row: usize| {
                 let end_only = [Tree::VALUE, Tree::POINTER].contains(&column);
-                only_mask || (chip == "tree" && end_only && !ends(row))
+                only_mask || (chip == "tree" && end_only && !ends(row)) || unread(row)
             };
-            for row in [0, rows / 3, rows - 1].into_iter().filter(|row| !free(*row)) {
+            let picked = [0, rows / 3, rows - 1].into_iter().chain(first_read);
+            for row in picked.filter(|row| !free(*row)) {
                 let what = format!("{chip}: values column {column}, row {row}");
                 expect_violation(&prepared, &honest, &what, |w| {
                     bump(&prepared, table, &mut w.values[table][column], row);
@@ -358,6 +381,53 @@ fn another_product_breaks_the_identity() {
         assert!(witness.violations(&prepared).is_empty(), "{operands:?}");
         assert_eq!(witness.balances(&prepared), operands == [0, 1], "{operands:?}");
     }
+}
+
+/// Lanes that fill up a segment's first row are free: tables and rows hold with any accumulator there, the
+/// identity does not. (Unless the convolution has free coefficients at the same exponents: the products' segments
+/// have none.)
+#[test]
+fn what_fills_up_a_segment_is_bound_by_the_identity() {
+    let (graph, mut random) = fused();
+    let batch = inputs(&graph, &mut random, 1);
+    let mut prepared = prepared(&graph, Preset::Fast, 1);
+    let instances = &prepared.layout().instances;
+    let is_fused = |i: &Instance| matches!(i.chip, Chip::Requantise(_));
+    let table = instances.iter().position(is_fused).expect("fused");
+    let width = instances[table].chip.width();
+    let rows = &mut prepared.program.tables[table];
+    let starts = (0..rows.used).filter(|row| rows.program[Requantise::CONTINUES][*row] == 0);
+    // A lane with a reader is an output: it holds an accumulator that is not 0 in general.
+    let filled: Vec<usize> = starts.map(|row| row * width).collect();
+    let filled = filled.into_iter().rfind(|lane| rows.accumulators[*lane] == ZERO);
+    let lane = filled.expect("a segment that does not fill its rows");
+    let mut others = rows.accumulators.clone();
+    others.retain(|address| *address != ZERO);
+    for (address, honest) in [(others[7], false), (others[100], false), (ZERO, true)] {
+        prepared.program.tables[table].accumulators[lane] = address;
+        let witness = check::witness(&prepared, &batch).expect("witness");
+        assert!(witness.violations(&prepared).is_empty());
+        assert_eq!(witness.balances(&prepared), honest, "{address}");
+    }
+}
+
+/// An accumulator that is not the layer's gives another result than is read.
+#[test]
+fn another_accumulator_is_refused() {
+    let (graph, mut random) = fused();
+    let batch = inputs(&graph, &mut random, 1);
+    let mut prepared = prepared(&graph, Preset::Fast, 1);
+    let instances = &prepared.layout().instances;
+    let is_fused = |i: &Instance| matches!(i.chip, Chip::Requantise(_));
+    let table = instances.iter().position(is_fused).expect("fused");
+    let rows = &mut prepared.program.tables[table];
+    let lanes = (0..rows.accumulators.len()).filter(|lane| rows.accumulators[*lane] != ZERO);
+    let lanes: Vec<usize> = lanes.collect();
+    let [a, b] = [lanes[50], lanes[lanes.len() - 50]];
+    rows.accumulators.swap(a, b);
+    let witness = check::witness(&prepared, &batch);
+    let refused = |w: OwnedWitness| !w.violations(&prepared).is_empty() || !w.balances(&prepared);
+    assert!(witness.map_or(true, refused));
 }
 
 /// Tables above 2^13 rows ask for work before the lookups' challenges; lower ones take none.

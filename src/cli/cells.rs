@@ -5,7 +5,7 @@
 
 use super::text;
 use serde_json::{json, Value};
-use veristar::air::chips::{Chip, Horner, Maximum, Tree};
+use veristar::air::chips::{Chip, Horner, Maximum, Requantise, Tree};
 use veristar::air::program::{Garbage, Instance, Layout, Program, Table, ZERO};
 use veristar::model::{bounds, Graph, Node, Op, Range, TensorId};
 
@@ -56,6 +56,11 @@ fn used(instance: &Instance, table: &Table, program: &Program) -> Used {
                 }
             }
         }
+        Chip::Requantise(_) => {
+            let lanes = (0..result.rows).flat_map(|row| (0..width).map(move |j| (row, j)));
+            result.written = lanes.filter(|(row, j)| set(Requantise::address(*j), *row)).count();
+            result.free = free_in(&table.accumulators, program);
+        }
         Chip::Maximum(_) => {
             result.read = table.elements;
             for row in 0..result.rows {
@@ -76,6 +81,12 @@ fn used(instance: &Instance, table: &Table, program: &Program) -> Used {
     };
     result.values = committed * per_element;
     result
+}
+
+/// How many of a list of addresses are free coefficients'.
+fn free_in(addresses: &[u32], program: &Program) -> usize {
+    let free = free_ranges(program);
+    addresses.iter().filter(|address| free.iter().any(|r| r.contains(address))).count()
 }
 
 /// Addresses of free coefficients. A layer's own cells are allocated before them, and the next

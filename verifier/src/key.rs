@@ -125,7 +125,7 @@ impl Key {
             sizes.lookup_degree += rows * survey.lookup_degree as u64;
             // Positions are exponents of t, outputs of r: a compiled program has no more of them
             // than elements evaluated and weights placed.
-            if let Chip::Horner(_) | Chip::Weights(_) = instance.chip {
+            if let Chip::Horner(_) | Chip::Requantise(_) | Chip::Weights(_) = instance.chip {
                 sizes.degree_in_t_r += rows * instance.chip.width() as u64;
             }
         }

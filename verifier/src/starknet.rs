@@ -25,7 +25,7 @@ use veristar_air::program::Addresses;
 const TAG: &[u8] = b"VERISTAR1";
 
 /// The chips' names, in the order of the numbers that stand for them in a key.
-pub const CHIPS: [&str; 13] = [
+pub const CHIPS: [&str; 14] = [
     "weights",
     "parameters",
     "input",
@@ -39,6 +39,7 @@ pub const CHIPS: [&str; 13] = [
     "tree",
     "nodes",
     "features",
+    "requantise",
 ];
 
 fn number(chip: &Chip) -> u64 {

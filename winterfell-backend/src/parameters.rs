@@ -111,7 +111,7 @@ pub fn lookups(layout: &Layout) -> u64 {
 /// Total degree in `(t, r)` of the linear identity, at most.
 fn degree(layout: &Layout) -> u64 {
     let of = |i: &veristar_air::program::Instance| match i.chip {
-        Chip::Horner(_) | Chip::Weights(_) => {
+        Chip::Horner(_) | Chip::Requantise(_) | Chip::Weights(_) => {
             (1u64 << i.log_size).saturating_mul(i.chip.width() as u64)
         }
         _ => 0,

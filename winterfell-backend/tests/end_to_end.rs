@@ -3,7 +3,7 @@
 #[path = "../../prover/tests/common/mod.rs"]
 mod common;
 
-use common::{everything, inputs, mlp, without_weights, Random};
+use common::{everything, fused, inputs, mlp, without_weights, Random};
 use std::collections::BTreeSet;
 use veristar_model::Graph;
 use veristar_winterfell::{
@@ -67,4 +67,12 @@ fn everything_is_proven() {
         proves(everything(), preset, 1);
     }
     proves(everything(), Preset::Fast, 3);
+}
+
+#[test]
+fn fused_layers_are_proven() {
+    for preset in Preset::ALL {
+        proves(fused(), preset, 1);
+    }
+    proves(fused(), Preset::Fast, 3);
 }

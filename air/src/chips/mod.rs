@@ -12,6 +12,7 @@ mod input;
 mod maximum;
 mod nodes;
 mod parameters;
+mod requantise;
 mod same;
 mod table;
 mod tree;
@@ -28,6 +29,7 @@ pub use input::Input;
 pub use maximum::Maximum;
 pub use nodes::Nodes;
 pub use parameters::Parameters;
+pub use requantise::Requantise;
 pub use same::Same;
 pub use table::Table;
 pub use tree::{Tree, TreeLane};
@@ -124,6 +126,8 @@ pub enum Chip {
     Nodes(Nodes),
     /// See [`Features`].
     Features(Features),
+    /// See [`Requantise`].
+    Requantise(Requantise),
 }
 
 macro_rules! each {
@@ -144,6 +148,7 @@ macro_rules! each {
             Chip::Tree($chip) => $body,
             Chip::Nodes($chip) => $body,
             Chip::Features($chip) => $body,
+            Chip::Requantise($chip) => $body,
         }
     };
 }
@@ -177,6 +182,7 @@ impl Chip {
             Chip::Tree(_) => "tree",
             Chip::Nodes(_) => "nodes",
             Chip::Features(_) => "features",
+            Chip::Requantise(_) => "requantise",
         }
     }
 
@@ -195,7 +201,8 @@ impl Chip {
             | Chip::Same(_)
             | Chip::Within(_)
             | Chip::Tree(_)
-            | Chip::Features(_) => false,
+            | Chip::Features(_)
+            | Chip::Requantise(_) => false,
         }
     }
 
@@ -217,6 +224,7 @@ impl Chip {
             Chip::Tree(c) => c.width,
             Chip::Nodes(c) => c.width,
             Chip::Features(c) => c.width,
+            Chip::Requantise(c) => c.width,
         }
     }
 }

@@ -11,14 +11,19 @@
 //! images are shared where padding allows: a line may run over into the next line's left padding.
 //!
 //! *Free coefficients.* Every other coefficient of the product is committed too, and read by
-//! nobody. The identity fixes all of them.
+//! nobody. The identity fixes all of them. Those before the first output and after the last need not be in the
+//! outputs' segments: where these are fused ([`crate::fuse`]) and a lane costs more, they are segments at `r`,
+//! over all outputs for each exponent of `t`.
 
 use super::{inconsistent, Lowering};
 use crate::builder::{Access, Point};
 use crate::error::AirError;
-use crate::program::{Garbage, R, ZERO};
+use crate::program::{Garbage, R, T, ZERO};
 use alloc::vec::Vec;
 use veristar_model::{Conv2d, Node};
+
+/// From this many outputs on, free coefficients that are apart pay for the row of `field` of their exponent.
+const APART: usize = 16;
 
 /// A kernel element: its row-major index in the kernel and its offset `e_k`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +62,14 @@ pub struct Geometry {
     pub start: usize,
     /// Exponents from the first output to the last.
     pub span: usize,
+}
+
+impl Geometry {
+    /// How many free coefficients come before the first output and after the last.
+    fn ends(&self) -> (usize, usize) {
+        let before = self.start - self.lowest;
+        (before, self.coefficients.len().saturating_sub(before + self.span))
+    }
 }
 
 /// One axis of a convolution.
@@ -247,19 +260,23 @@ impl Lowering<'_> {
             .map(|(exponent, _)| exponent)
             .collect();
         let garbage = self.builder.allocate(exponents.len() * outputs_n)?;
+        let free = |o: usize, i: usize| garbage + (o * exponents.len() + i) as u32;
+        let apart = conv.groups == 1 && outputs_n >= APART && self.only_requantised(node);
+        let (before, after) = if apart { plan.ends() } else { (0, 0) };
+        let within = plan.coefficients.get(before..plan.coefficients.len() - after);
         let mut groups = Vec::new();
         for g in 0..conv.groups {
             let mut evaluations = Vec::new();
             for o in g * per_group..(g + 1) * per_group {
-                let mut free = garbage + (o * exponents.len()) as u32;
-                let elements = plan.coefficients.iter().map(|at| match at {
+                let mut next = before;
+                let elements = within.unwrap_or(&[]).iter().map(|at| match at {
                     Some((image, position)) => {
                         let i = (image * outputs_n + o) * oh * ow + position;
                         (out + i as u32, Access::Write)
                     }
                     None => {
-                        free += 1;
-                        (free - 1, Access::Free)
+                        next += 1;
+                        (free(o, next - 1), Access::Free)
                     }
                 });
                 let elements: Vec<_> = elements.collect();
@@ -268,7 +285,23 @@ impl Lowering<'_> {
             }
             groups.push(self.combine(&evaluations, R)?);
         }
-        let total = self.combine(&groups, group_factor)?;
+        let mut total = self.combine(&groups, group_factor)?;
+        // At each exponent of `t`, the free coefficients of all outputs are a polynomial in `r`.
+        let mut ends = Vec::new();
+        for i in (0..before).chain(exponents.len() - after..exponents.len()) {
+            let elements = (0..outputs_n).rev().map(|o| (free(o, i), Access::Free));
+            ends.push(self.builder.segment(Point::R, elements)?);
+        }
+        if let Some((low, high)) = ends.split_at_checked(before) {
+            if !high.is_empty() {
+                let high = self.combine(high, T)?;
+                let power = self.builder.power_of_t(plan.span as u64)?;
+                total = self.builder.multiply_add(high, power, total)?;
+            }
+            for low in low.iter().rev() {
+                total = self.builder.multiply_add(total, T, *low)?;
+            }
+        }
         let base = self.builder.power_of_r(outputs.base)?;
         self.builder.sink(total, base)?;
         if !exponents.is_empty() {

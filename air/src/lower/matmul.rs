@@ -3,9 +3,10 @@
 //! With one position, `sum_o r^o y_o = sum_k x_k sum_o r^o W[o,k]`: the activations are the
 //! evaluations, and the left-hand side is one segment at `r`. With several positions (rows of the
 //! left operand, times the batch) each input column `k` is a polynomial
-//! `X_k(t) = sum_p x[p,k] t^p`, and likewise each output column.
+//! `X_k(t) = sum_p x[p,k] t^p`, and likewise each output column; or each output row one at `r`, where
+//! there are fewer rows.
 
-use super::{inconsistent, Lowering};
+use super::{inconsistent, Lowering, FUSED};
 use crate::builder::{Access, Point};
 use crate::error::AirError;
 use crate::program::R;
@@ -48,7 +49,9 @@ impl Lowering<'_> {
         }
 
         let y_cells: Vec<u32> = (start..).take(positions * outputs_n).collect();
-        let total = if positions <= outputs_n {
+        // Outputs that are only requantised are segments at t, where they can be fused.
+        let columns = positions > outputs_n || (positions >= FUSED && self.only_requantised(node));
+        let total = if !columns {
             let mut rows = Vec::new();
             for row in y_cells.chunks(outputs_n.max(1)) {
                 let elements: Vec<_> = row.iter().rev().map(|a| (*a, Access::Write)).collect();

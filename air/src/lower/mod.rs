@@ -13,6 +13,7 @@ pub(crate) mod trees;
 
 use crate::builder::{Builder, InputRun};
 use crate::error::AirError;
+use crate::fuse;
 use crate::options::Options;
 use crate::pack;
 use crate::program::{Garbage, Program, PublicTensor};
@@ -21,6 +22,14 @@ use veristar_model::{bounds, view, FieldBound, Graph, Node, Op, Tensor, TensorId
 
 /// Most bits of an input: its range table has an entry for every value.
 pub(crate) const INPUT_BITS: u32 = 20;
+
+/// Fusion must save this part of all cells: a further chip costs columns, and so length of proofs, which
+/// small models do not earn.
+const LEAST_SAVED: usize = 32;
+
+/// From this many positions on, outputs that are only requantised are segments at `t` even if those are more: a
+/// segment costs a row of `field`, and fusion saves about seven cells an output.
+pub(crate) const FUSED: usize = 8;
 
 /// State of a lowering.
 pub(crate) struct Lowering<'a> {
@@ -32,6 +41,8 @@ pub(crate) struct Lowering<'a> {
     /// First address of tensors that own cells.
     pub owned: Vec<Option<u32>>,
     pub garbage: Vec<Garbage>,
+    /// Tensors that are only requantised, if lowering is to prepare them for [`crate::fuse`].
+    requantised: Vec<bool>,
 }
 
 /// [`compile_in`] the field M31.
@@ -53,6 +64,26 @@ pub fn compile_in(
     field: FieldBound,
 ) -> Result<Program, AirError> {
     bounds::check_in(graph, field)?;
+    let requantised = requantised(graph);
+    if requantised.contains(&true) {
+        let (mut lowering, public) = lower(graph, options, requantised)?;
+        let apart = pack::total(&lowering.builder, graph, &options.reserved)?;
+        fuse::fuse(&mut lowering.builder, &public);
+        let fused = pack::total(&lowering.builder, graph, &options.reserved)?;
+        if fused < apart - apart / LEAST_SAVED {
+            return lowering.pack(options, public);
+        }
+    }
+    let apart = graph.tensors.iter().map(|_| false).collect();
+    let (lowering, public) = lower(graph, options, apart)?;
+    lowering.pack(options, public)
+}
+
+fn lower<'a>(
+    graph: &'a Graph,
+    options: &Options,
+    requantised: Vec<bool>,
+) -> Result<(Lowering<'a>, Vec<PublicTensor>), AirError> {
     let mut lowering = Lowering {
         graph,
         batch: options.batch.max(1),
@@ -60,6 +91,7 @@ pub fn compile_in(
         addresses: graph.tensors.iter().map(|_| None).collect(),
         owned: graph.tensors.iter().map(|_| None).collect(),
         garbage: Vec::new(),
+        requantised,
     };
     for input in &graph.inputs {
         lowering.input(*input)?;
@@ -68,11 +100,54 @@ pub fn compile_in(
         lowering.node(index, node)?;
     }
     let public = lowering.public(options)?;
-    let (owned, garbage) = (core::mem::take(&mut lowering.owned), lowering.garbage);
-    pack::pack(graph, lowering.builder, options, public, owned, garbage)
+    Ok((lowering, public))
+}
+
+/// Outputs of linear layers whose only reader is a `Unary`, be it through views. A hint: whether
+/// segments can be fused, [`crate::fuse`] finds from their cells.
+fn requantised(graph: &Graph) -> Vec<bool> {
+    let mut readers: Vec<Vec<&Node>> = graph.tensors.iter().map(|_| Vec::new()).collect();
+    for node in &graph.nodes {
+        for id in &node.inputs {
+            if let Some(readers) = readers.get_mut(*id) {
+                readers.push(node);
+            }
+        }
+    }
+    let mut result: Vec<bool> = graph.tensors.iter().map(|_| false).collect();
+    let linear = |op: &Op| matches!(op, Op::Conv2d(_) | Op::MatMul { .. } | Op::Product);
+    // Nodes are in execution order: what a view shows is known before what it is of.
+    for node in graph.nodes.iter().rev() {
+        let read = readers.get(node.output).map_or(&[][..], Vec::as_slice);
+        let only = match read {
+            [Node { op: Op::Unary { .. }, .. }] => true,
+            [Node { op: Op::View(_), output, .. }] => result.get(*output) == Some(&true),
+            _ => false,
+        };
+        let shown = matches!(node.op, Op::View(_)) || linear(&node.op);
+        if let Some(slot) = result.get_mut(node.output) {
+            *slot = only && shown && !graph.outputs.contains(&node.output);
+        }
+    }
+    // Views were marked on the way.
+    for node in graph.nodes.iter().filter(|node| !linear(&node.op)) {
+        if let Some(slot) = result.get_mut(node.output) {
+            *slot = false;
+        }
+    }
+    result
 }
 
 impl<'a> Lowering<'a> {
+    fn pack(self, options: &Options, public: Vec<PublicTensor>) -> Result<Program, AirError> {
+        pack::pack(self.graph, self.builder, options, public, self.owned, self.garbage)
+    }
+
+    /// Whether a layer's outputs should be segments that [`crate::fuse`] can move.
+    pub(crate) fn only_requantised(&self, node: &Node) -> bool {
+        self.requantised.get(node.output) == Some(&true)
+    }
+
     fn input(&mut self, id: TensorId) -> Result<(), AirError> {
         let tensor = self.tensor(id)?;
         let start = self.own(id)?;

@@ -13,9 +13,9 @@
 //! the sums, so equality modulo `p` is equality of integers.
 //!
 //! Rows: two segments and one `field` row for each `(g, k)`; one segment for each row of `y` (or
-//! column, whichever is fewer), which also writes it; two more `field` rows for each `g`.
+//! column, if those are fewer or can be fused), which also writes it; two more `field` rows for each `g`.
 
-use super::{inconsistent, Lowering};
+use super::{inconsistent, Lowering, FUSED};
 use crate::builder::{Access, Point};
 use crate::error::AirError;
 use crate::program::{R, T, ZERO};
@@ -39,9 +39,10 @@ impl Lowering<'_> {
                 let w = self.column(b, k, column, Point::R, Access::Read)?;
                 sum = self.builder.multiply_add(x, w, sum)?;
             }
-            // Whichever way has fewer segments.
+            // Whichever way has fewer segments; at t where they can be fused.
+            let columns = m > n || (m >= FUSED && self.only_requantised(node));
             let mut parts = Vec::new();
-            let factor = if m <= n {
+            let factor = if !columns {
                 for row in y.chunks_exact(n.max(1)) {
                     parts.push(self.column(row, 1, 0, Point::R, Access::Write)?);
                 }

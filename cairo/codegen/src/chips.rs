@@ -8,7 +8,7 @@ use anyhow::{bail, ensure, Context, Result};
 use std::fmt::Write;
 use veristar_air::chips::{
     Binary, Blind, Chip, Constraints, Features, Field, Horner, Input, Maximum, Nodes, Parameters,
-    Shape, Table, Tree, Unary, Weights,
+    Requantise, Shape, Table, Tree, Unary, Weights,
 };
 use veristar_air::logup::{sum_columns, Mask};
 use veristar_air::survey::survey;
@@ -33,6 +33,7 @@ fn make(name: &str, width: usize) -> Result<Chip> {
         "tree" => Chip::Tree(Tree { width }),
         "nodes" => Chip::Nodes(Nodes { width }),
         "features" => Chip::Features(Features { width }),
+        "requantise" => Chip::Requantise(Requantise { width }),
         _ => bail!("no chip '{name}'"),
     })
 }

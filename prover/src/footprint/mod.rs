@@ -11,7 +11,7 @@ mod sizes;
 
 use crate::commitments::Keep;
 use crate::package::Package;
-use sizes::{entries, evaluated, placements, written, Sizes};
+use sizes::{accumulators, entries, evaluated, placements, written, Sizes};
 use veristar_verifier::component::{
     column_log_sizes, COMPOSITION_COLUMNS, EVALUATIONS, PROGRAM, SUMS, VALUES, WEIGHTS,
 };
@@ -144,7 +144,8 @@ impl Footprint {
         list.add("the process", PROCESS, Program);
         list.add("the graph's weights and tables", WORD * model.parameters, Program);
         // Of a program's rows only the active ones; its shared columns are empty.
-        list.add("the compiled program", WORD * sizes.cells[PROGRAM], Program);
+        let program = sizes.cells[PROGRAM] + accumulators(layout);
+        list.add("the compiled program", WORD * program, Program);
         let compiled = ("the compiled weights", WORD * sizes.cells[WEIGHTS]);
         match keep {
             Keep::All => list.add(compiled.0, compiled.1, Program),

@@ -66,7 +66,7 @@ pub fn entries(layout: &Layout) -> u64 {
     })
 }
 
-/// Memory cells at most: every cell is written once, by one row.
+/// Memory cells at most: every cell is written once, by one row, or is an accumulator that no row writes.
 pub fn written(layout: &Layout) -> u64 {
     sum(layout, |chip| match chip {
         Chip::Input(_)
@@ -74,15 +74,27 @@ pub fn written(layout: &Layout) -> u64 {
         | Chip::Horner(_)
         | Chip::Unary(_)
         | Chip::Binary(_) => chip.width(),
+        // Accumulators have memory of the prover's too.
+        Chip::Requantise(chip) => 2 * chip.width,
         Chip::Maximum(_) => 2,
         Chip::Field(_) | Chip::Tree(_) => 1,
         _ => 0,
     })
 }
 
+/// Lanes whose accumulators' addresses a compiled program lists.
+pub fn accumulators(layout: &Layout) -> u64 {
+    sum(layout, |chip| match chip {
+        Chip::Requantise(chip) => chip.width,
+        _ => 0,
+    })
+}
+
 /// Memory cells that hold extension-field elements, at most.
 pub fn evaluated(layout: &Layout) -> u64 {
-    sum(layout, |chip| usize::from(matches!(chip, Chip::Horner(_) | Chip::Field(_))))
+    sum(layout, |chip| {
+        usize::from(matches!(chip, Chip::Horner(_) | Chip::Requantise(_) | Chip::Field(_)))
+    })
 }
 
 fn sum(layout: &Layout, cells: fn(&Chip) -> usize) -> u64 {

@@ -26,7 +26,7 @@ pub(super) fn values(
                 + coefficient(Binary::GAMMA) * wide_b
                 + coefficient(Binary::OFFSET);
             let [q, rem, out] =
-                shift(context, accumulator, at(Binary::SHIFT), at(Binary::FUNCTION))?;
+                shift(context, accumulator, at(Binary::SHIFT), at(Binary::FUNCTION), 1)?;
             for (column, value) in columns.iter_mut().zip([a, b, q, rem, out]) {
                 column.push(m31(value));
             }

@@ -28,39 +28,53 @@ pub(super) fn evaluations(
     let width = chip.width;
     let ones = vec![QM31::one(); width + 1];
     let zeros = vec![QM31::zero(); width + 1];
+    let step = |mut acc: QM31, row: usize| {
+        let is = |column| cell(table, column, row) == 1;
+        let powers = if is(Horner::AT_T) {
+            &challenges.t
+        } else if is(Horner::AT_R) {
+            &challenges.r
+        } else if is(Horner::AT_ONE) {
+            &ones
+        } else {
+            &zeros
+        };
+        acc *= powers[width];
+        for j in 0..width {
+            let address = cell(table, Horner::address(j), row);
+            acc += powers[width - 1 - j] * m31(memory[address as usize]);
+        }
+        acc
+    };
+    vec![segments(table, [Horner::CONTINUES, Horner::RESULT], step, extended)]
+}
+
+/// Accumulators of all rows, given the step from one row to the next, the column that is 0 where a segment
+/// starts and that of the results' addresses. Results go to memory.
+pub(super) fn segments(
+    table: &Table,
+    [continues, result]: [usize; 2],
+    step: impl Fn(QM31, usize) -> QM31 + Sync,
+    extended: &mut Extended<'_>,
+) -> Vec<QM31> {
     let starts: Vec<usize> =
-        (0..table.rows).filter(|row| cell(table, Horner::CONTINUES, *row) == 0).collect();
+        (0..table.rows).filter(|row| cell(table, continues, *row) == 0).collect();
     let segment = |i: usize| {
         let end = starts.get(i + 1).copied().unwrap_or(table.rows);
-        let mut acc = QM31::zero();
-        (starts[i]..end)
-            .map(|row| {
-                let is = |column| cell(table, column, row) == 1;
-                let powers = if is(Horner::AT_T) {
-                    &challenges.t
-                } else if is(Horner::AT_R) {
-                    &challenges.r
-                } else if is(Horner::AT_ONE) {
-                    &ones
-                } else {
-                    &zeros
-                };
-                acc *= powers[width];
-                for j in 0..width {
-                    let address = cell(table, Horner::address(j), row);
-                    acc += powers[width - 1 - j] * m31(memory[address as usize]);
-                }
-                acc
-            })
-            .collect::<Vec<QM31>>()
+        let rows = starts[i]..end;
+        rows.scan(QM31::zero(), |acc, row| {
+            *acc = step(*acc, row);
+            Some(*acc)
+        })
+        .collect::<Vec<QM31>>()
     };
     let accumulators: Vec<QM31> =
         (0..starts.len()).into_par_iter().flat_map_iter(segment).collect();
     for (row, acc) in accumulators.iter().enumerate() {
-        let result = cell(table, Horner::RESULT, row);
-        if result != ZERO as i32 {
-            extended.set(result, *acc);
+        let address = cell(table, result, row);
+        if address != ZERO as i32 {
+            extended.set(address, *acc);
         }
     }
-    vec![accumulators]
+    accumulators
 }

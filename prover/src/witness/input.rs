@@ -21,7 +21,7 @@ pub(super) fn values(
                     address => context.memory[address as usize],
                 };
                 let offset = i64::from(value) - i64::from(low);
-                context.uses.range(cell(table, Input::BITS, row), offset)?;
+                context.uses.range(cell(table, Input::BITS, row), offset, 1)?;
                 Ok(m31(value))
             })
             .collect()

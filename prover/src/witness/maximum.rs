@@ -27,7 +27,7 @@ pub(super) fn values(
                 Some((m, _)) if a > m => (1, a - m - 1, here),
                 Some((m, k)) => (0, m - a, (m, k)),
             };
-            context.uses.range(at(Maximum::BITS), i64::from(gap))?;
+            context.uses.range(at(Maximum::BITS), i64::from(gap), 1)?;
             largest = Some(best);
             let values = [a, bit, gap, best.0, best.1];
             for (column, value) in Maximum::lane(j).into_iter().zip(values) {

@@ -8,6 +8,7 @@ mod field;
 mod horner;
 mod input;
 mod maximum;
+mod requantise;
 mod tree;
 mod unary;
 mod weights;
@@ -62,6 +63,7 @@ pub fn values(
             Chip::Tree(chip) => tree::values(chip, table, &context, &forest)?,
             Chip::Input(chip) => input::values(chip, table, &context)?,
             Chip::Horner(chip) => horner::values(chip, table, &context),
+            Chip::Requantise(chip) => requantise::values(chip, table, &context)?,
             Chip::Unary(chip) => unary::values(chip, table, &context)?,
             Chip::Binary(chip) => binary::values(chip, table, &context)?,
             Chip::Maximum(chip) => maximum::values(chip, table, &context)?,
@@ -115,8 +117,14 @@ pub fn evaluations(
     let mut columns: Vec<Vec<Vec<QM31>>> = tables().map(|_| Vec::new()).collect();
     // Horner before field before weights: each reads what the one before writes.
     for ((instance, table), columns) in tables().zip(&mut columns) {
-        if let Chip::Horner(chip) = &instance.chip {
-            *columns = horner::evaluations(chip, table, memory, challenges, &mut extended);
+        match &instance.chip {
+            Chip::Horner(chip) => {
+                *columns = horner::evaluations(chip, table, memory, challenges, &mut extended);
+            }
+            Chip::Requantise(chip) => {
+                *columns = requantise::evaluations(chip, table, memory, challenges, &mut extended);
+            }
+            _ => {}
         }
     }
     for ((instance, table), columns) in tables().zip(&mut columns) {

@@ -148,7 +148,7 @@ pub(super) fn values(
             let bit = i64::from(x > threshold);
             let rise = i64::from(threshold) - i64::from(x);
             let gap = if bit == 1 { -rise - 1 } else { rise };
-            context.uses.range(bits, gap)?;
+            context.uses.range(bits, gap, 1)?;
             push(
                 &mut columns,
                 j,

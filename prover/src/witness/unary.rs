@@ -8,17 +8,18 @@ use stwo::core::fields::m31::M31;
 use veristar_air::chips::Unary;
 use veristar_air::program::Table;
 
-/// Splits an accumulator, looks the quotient up, and counts both uses.
+/// Splits an accumulator, looks the quotient up, and counts both lookups, of so many uses each.
 pub(super) fn shift(
     context: &Context<'_>,
     accumulator: i64,
     shift: i32,
     function: i32,
+    times: u32,
 ) -> Result<[i32; 3], ProveError> {
     let q = accumulator >> shift;
     let rem = accumulator - (q << shift);
-    context.uses.range(shift, rem)?;
-    context.uses.function(function, q)?;
+    context.uses.range(shift, rem, times)?;
+    context.uses.function(function, q, times)?;
     let table = context.functions[function as usize - 1];
     let out = table.values[(q - i64::from(table.first)) as usize];
     Ok([q as i32, rem as i32, out])
@@ -36,7 +37,8 @@ pub(super) fn values(
             let x = context.memory[at(Unary::argument(j)) as usize];
             let accumulator =
                 i64::from(at(Unary::MULTIPLIER)) * i64::from(x) + i64::from(at(Unary::OFFSET));
-            let [q, rem, out] = shift(context, accumulator, at(Unary::SHIFT), at(Unary::FUNCTION))?;
+            let [q, rem, out] =
+                shift(context, accumulator, at(Unary::SHIFT), at(Unary::FUNCTION), 1)?;
             for (column, value) in columns.iter_mut().zip([x, q, rem, out]) {
                 column.push(m31(value));
             }

@@ -72,7 +72,12 @@ impl<'a> Uses<'a> {
         Self { directory, counts: (0..entries).map(|_| AtomicU32::new(0)).collect() }
     }
 
-    fn count(&self, entries: Option<&Entries>, argument: i64) -> Result<(), ProveError> {
+    fn count(
+        &self,
+        entries: Option<&Entries>,
+        argument: i64,
+        times: u32,
+    ) -> Result<(), ProveError> {
         let slot = entries.and_then(|entries| {
             let index = usize::try_from(argument - i64::from(entries.first)).ok()?;
             entries.slots.get(index).copied()
@@ -81,18 +86,18 @@ impl<'a> Uses<'a> {
         let counter = counter.ok_or_else(|| {
             ProveError::Constraint(format!("argument {argument} is outside its table"))
         })?;
-        counter.fetch_add(1, Ordering::Relaxed);
+        counter.fetch_add(times, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Uses `0 <= value < 2^bits`.
-    pub fn range(&self, bits: i32, value: i64) -> Result<(), ProveError> {
-        self.count(self.directory.ranges.get(bits as usize), value)
+    /// Uses `0 <= value < 2^bits` so many times.
+    pub fn range(&self, bits: i32, value: i64, times: u32) -> Result<(), ProveError> {
+        self.count(self.directory.ranges.get(bits as usize), value, times)
     }
 
-    /// Uses a function (numbered from 1) at an argument.
-    pub fn function(&self, function: i32, argument: i64) -> Result<(), ProveError> {
-        self.count(self.directory.functions.get(function as usize - 1), argument)
+    /// Uses a function (numbered from 1) at an argument so many times.
+    pub fn function(&self, function: i32, argument: i64, times: u32) -> Result<(), ProveError> {
+        self.count(self.directory.functions.get(function as usize - 1), argument, times)
     }
 
     /// The table's values columns.

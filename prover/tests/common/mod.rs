@@ -230,6 +230,44 @@ pub fn everything() -> (Graph, Random) {
     b.finish(&[z, first, last, forest])
 }
 
+/// Linear layers that are only requantised: with factors and offsets of each channel, through views, with
+/// free coefficients inside of segments and apart, with groups, over positions, of two activations. One
+/// more has another reader, one a factor without inverse.
+pub fn fused() -> (Graph, Random) {
+    let mut b = GraphBuilder::new(6);
+    let clamp = b.table("clamp", 9, |q| q.clamp(-255, 255));
+    let scaled = |b: &mut GraphBuilder, x: TensorId, factors: Vec<i32>, inner, shift| {
+        let shape = b.graph.tensors[x].shape.clone();
+        let offset = (0..factors.len() as i32).map(|o| 40 * o - 99).collect();
+        let op = Op::Unary {
+            multiplier: Coefficients { values: factors, inner },
+            offset: Coefficients { values: offset, inner },
+            shift: Coefficients::scalar(shift),
+            table: clamp,
+        };
+        b.node(op, &[x], &shape)
+    };
+    let x = b.input(&[1, 2, 16, 24]);
+    let a = b.conv(x, 16, [3, 3], [1, 1], [1, 1], [1, 1, 1, 1], 1);
+    let factors = (0..16).map(|o| if o % 3 == 0 { -1 - o } else { o });
+    let a = scaled(&mut b, a, factors.collect(), 16 * 24, 13);
+    let g = b.conv(a, 8, [3, 2], [1, 2], [1, 1], [1, 1, 1, 1], 2);
+    let size: usize = b.graph.tensors[g].shape[2..].iter().product();
+    let g = b.reshape(g, &[8, size]);
+    let g = b.node(Op::View(View::Transpose { perm: vec![1, 0] }), &[g], &[size, 8]);
+    let g = scaled(&mut b, g, (1..9).collect(), 1, 14);
+    let y = b.matmul(g, 12);
+    let y = scaled(&mut b, y, (1..13).collect(), 1, 13);
+    let heads = b.reshape(y, &[size / 16, 16, 12]);
+    let scores = b.node(Op::Product, &[heads, heads], &[size / 16, 16, 16]);
+    let scores = scaled(&mut b, scores, vec![3], 1, 15);
+    let both = b.matmul(y, 3);
+    let rounded = scaled(&mut b, both, vec![5], 1, 11);
+    let none = b.matmul(y, 2);
+    let none = scaled(&mut b, none, vec![0], 1, 2);
+    b.finish(&[scores, rounded, both, none])
+}
+
 /// Products of activations, with more rows than columns and the other way, and a vector.
 pub fn products() -> (Graph, Random) {
     let mut b = GraphBuilder::new(4);

@@ -55,26 +55,26 @@ impl<'a> Uses<'a> {
         Self { entries, counts: (0..entries.count).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    fn count(&self, of: Of, argument: i64) -> Result<(), ProveError> {
+    fn count(&self, of: Of, argument: i64, times: u64) -> Result<(), ProveError> {
         let slot = self.entries.slots.get(&(of, argument)).ok_or(ProveError::Entry { argument })?;
-        self.counts[*slot].fetch_add(1, Ordering::Relaxed);
+        self.counts[*slot].fetch_add(times, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Uses `0 <= value < 2^bits`.
+    /// Uses `0 <= value < 2^bits` so many times.
     ///
     /// # Errors
     /// It is not, or there is no such table.
-    pub fn range(&self, bits: i64, value: i64) -> Result<(), ProveError> {
-        self.count(Of::Range(bits), value)
+    pub fn range(&self, bits: i64, value: i64, times: u64) -> Result<(), ProveError> {
+        self.count(Of::Range(bits), value, times)
     }
 
-    /// Uses a function (numbered from 1) at an argument.
+    /// Uses a function (numbered from 1) at an argument so many times.
     ///
     /// # Errors
     /// The argument is outside its domain.
-    pub fn function(&self, function: i64, argument: i64) -> Result<(), ProveError> {
-        self.count(Of::Function(function), argument)
+    pub fn function(&self, function: i64, argument: i64, times: u64) -> Result<(), ProveError> {
+        self.count(Of::Function(function), argument, times)
     }
 
     /// How often the entry in a row and lane of a table of this width is used.

@@ -127,7 +127,7 @@ impl Paths {
         };
         let bit = i64::from(x > threshold);
         let gap = if bit == 1 { x - threshold - 1 } else { threshold - x };
-        context.uses.range(cells.at(Tree::BITS), gap)?;
+        context.uses.range(cells.at(Tree::BITS), gap, 1)?;
         Ok([feature, threshold, next, bit, gap, x, i64::from(!record.decides())])
     }
 

@@ -7,13 +7,16 @@ use super::entries::Uses;
 use super::error::ProveError;
 use super::paths::Paths;
 use crate::challenges::Challenges;
-use crate::field::{integer, K};
+use crate::field::{integer, F, K};
 use rayon::prelude::*;
 use std::collections::HashMap;
-use veristar_air::chips::{Binary, Chip, Field, Horner, Input, Maximum, Unary, Weights};
+use veristar_air::chips::{
+    Binary, Chip, Field, Horner, Input, Maximum, Requantise, Unary, Weights,
+};
 use veristar_air::evaluator::Challenge;
 use veristar_air::program::{Program, Table, R, T, ZERO};
 use veristar_model::Graph;
+use winter_math::StarkField;
 
 /// What value witnesses read.
 pub struct Context<'a> {
@@ -39,6 +42,11 @@ impl Cells<'_> {
 
     pub(super) fn address(&self, column: usize) -> u32 {
         self.table.program[column][self.row] as u32
+    }
+
+    /// The address of a lane's accumulator.
+    fn accumulator(&self, lane: usize, width: usize) -> u32 {
+        self.table.accumulators[self.row * width + lane]
     }
 }
 
@@ -89,6 +97,7 @@ impl Context<'_> {
                     let element = |j| self.memory[cells.address(Horner::address(j)) as usize];
                     Ok((0..chip.width).map(element).collect())
                 }
+                Chip::Requantise(chip) => self.requantise(chip, cells),
                 Chip::Unary(chip) => self.unary(chip, cells),
                 Chip::Binary(chip) => self.binary(chip, cells),
                 Chip::Table(chip) => {
@@ -109,17 +118,23 @@ impl Context<'_> {
                 ZERO => low,
                 address => self.memory[address as usize],
             };
-            self.uses.range(bits, value - low).map(|()| value)
+            self.uses.range(bits, value - low, 1).map(|()| value)
         };
         (0..chip.width).map(lane).collect()
     }
 
-    /// Quotient, remainder and result of an accumulator, both uses counted.
-    fn shifted(&self, accumulator: i128, shift: i64, number: i64) -> Result<[i64; 3], ProveError> {
+    /// Quotient, remainder and result of an accumulator; counts both lookups, of so many uses each.
+    fn shifted(
+        &self,
+        accumulator: i128,
+        shift: i64,
+        number: i64,
+        times: u64,
+    ) -> Result<[i64; 3], ProveError> {
         let quotient = (accumulator >> shift) as i64;
         let remainder = (accumulator - (i128::from(quotient) << shift)) as i64;
-        self.uses.range(shift, remainder)?;
-        self.uses.function(number, quotient)?;
+        self.uses.range(shift, remainder, times)?;
+        self.uses.function(number, quotient, times)?;
         let function = self.functions[number as usize - 1];
         let index = quotient - i64::from(function.first);
         Ok([quotient, remainder, function.values[index as usize].into()])
@@ -133,7 +148,24 @@ impl Context<'_> {
             let x = self.memory[cells.address(Unary::argument(j)) as usize];
             let accumulator = i128::from(multiplier) * i128::from(x) + i128::from(offset);
             row.push(x);
-            row.extend(self.shifted(accumulator, shift, function)?);
+            row.extend(self.shifted(accumulator, shift, function, 1)?);
+        }
+        Ok(row)
+    }
+
+    /// A lane that nobody reads is free: its remainder makes up for everything.
+    fn requantise(&self, chip: &Requantise, cells: Cells<'_>) -> Row {
+        let [multiplier, offset, shift, function] =
+            [Requantise::MULTIPLIER, Requantise::OFFSET, Requantise::SHIFT, Requantise::FUNCTION]
+                .map(|c| cells.at(c));
+        let mut row = Vec::with_capacity(3 * chip.width);
+        for j in 0..chip.width {
+            let x = self.memory[cells.accumulator(j, chip.width) as usize];
+            let scaled = i128::from(multiplier) * i128::from(x) + i128::from(offset);
+            row.extend(match cells.at(Requantise::reads(j)) {
+                0 => [0, centred(scaled), 0],
+                reads => self.shifted(scaled, shift, function, reads as u64)?,
+            });
         }
         Ok(row)
     }
@@ -153,6 +185,7 @@ impl Context<'_> {
                 alpha * a * b + beta * a + gamma * b + delta,
                 shift,
                 function,
+                1,
             )?);
         }
         Ok(row)
@@ -173,7 +206,7 @@ impl Context<'_> {
                     Some((largest, _)) if a > largest => (1, a - largest - 1, here),
                     Some(old) => (0, old.0 - a, old),
                 };
-                self.uses.range(cells.at(Maximum::BITS), gap)?;
+                self.uses.range(cells.at(Maximum::BITS), gap, 1)?;
                 values.extend([a, bit, gap, next.0, next.1]);
                 best = Some(next);
             }
@@ -215,6 +248,9 @@ pub fn evaluations(program: &Program, memory: &[i64], challenges: &Challenges) -
         for ((instance, table), rows) in instances.iter().zip(&program.tables).zip(&mut result) {
             match (stage, &instance.chip) {
                 (0, Chip::Horner(chip)) => *rows = horner(chip, table, challenges, &mut extended),
+                (0, Chip::Requantise(chip)) => {
+                    *rows = requantise(chip, table, challenges, &mut extended);
+                }
                 (1, Chip::Field(_)) => *rows = field(table, &mut extended),
                 (2, Chip::Weights(_)) => {
                     let read = |row: usize| {
@@ -256,6 +292,40 @@ fn horner(
             accumulator = accumulator + power(width - 1 - j) * element;
         }
         extended.set(cells.address(Horner::RESULT), accumulator);
+        rows.push(vec![accumulator]);
+    }
+    rows
+}
+
+/// The representative of an integer's residue that is nearest to 0.
+fn centred(value: i128) -> i64 {
+    let p = i128::from(F::MODULUS);
+    let residue = value.rem_euclid(p);
+    (if residue > p / 2 { residue - p } else { residue }) as i64
+}
+
+/// Accumulators of a linear layer's outputs, segment by segment.
+fn requantise(
+    chip: &Requantise,
+    table: &Table,
+    challenges: &Challenges,
+    extended: &mut Extended<'_>,
+) -> Vec<Vec<K>> {
+    let width = chip.width;
+    let power = |n: usize| challenges.get(Challenge::T(n), K::ZERO);
+    let mut rows = Vec::with_capacity(table.rows);
+    let mut accumulator = K::ZERO;
+    for row in 0..table.rows {
+        let cells = Cells { table, row };
+        if cells.at(Requantise::CONTINUES) == 0 {
+            accumulator = K::ZERO;
+        }
+        accumulator = accumulator * power(width);
+        for j in 0..width {
+            let x = integer(extended.base[cells.accumulator(j, width) as usize]);
+            accumulator = accumulator + power(width - 1 - j) * x;
+        }
+        extended.set(cells.address(Requantise::RESULT), accumulator);
         rows.push(vec![accumulator]);
     }
     rows

@@ -18,6 +18,7 @@ pub mod blind;
 pub mod tree;
 pub mod nodes;
 pub mod features;
+pub mod requantise;
 
 pub fn shape(chip: felt252, width: u32) -> Shape {
     match chip {
@@ -34,6 +35,7 @@ pub fn shape(chip: felt252, width: u32) -> Shape {
         10 => tree::shape(width),
         11 => nodes::shape(width),
         12 => features::shape(width),
+        13 => requantise::shape(width),
         _ => core::panic_with_felt252(errors::KEY),
     }
 }
@@ -53,6 +55,7 @@ pub fn values_before(chip: felt252, width: u32) -> Span<u32> {
         10 => tree::values_before(width),
         11 => nodes::values_before(width),
         12 => features::values_before(width),
+        13 => requantise::values_before(width),
         _ => core::panic_with_felt252(errors::KEY),
     }
 }
@@ -72,6 +75,7 @@ pub fn evaluations_before(chip: felt252, width: u32) -> Span<u32> {
         10 => tree::evaluations_before(width),
         11 => nodes::evaluations_before(width),
         12 => features::evaluations_before(width),
+        13 => requantise::evaluations_before(width),
         _ => core::panic_with_felt252(errors::KEY),
     }
 }
@@ -91,6 +95,7 @@ pub fn constrain(chip: felt252, p: Point, ref total: Combination, width: u32) {
         10 => tree::constrain(p, ref total, width),
         11 => nodes::constrain(p, ref total, width),
         12 => features::constrain(p, ref total, width),
+        13 => requantise::constrain(p, ref total, width),
         _ => core::panic_with_felt252(errors::KEY),
     }
 }
