@@ -234,6 +234,7 @@ pub fn layers(graph: &Graph) -> Vec<LayerRow> {
             Op::Pool(_) => ("pool", 0),
             Op::Reduce(_) => ("reduce", 0),
             Op::Trees(trees) => ("trees", length(trees.records)),
+            Op::Digits(_) => ("digits", 0),
         };
         let own = !matches!(node.op, Op::View(_) | Op::Load(_));
         LayerRow {

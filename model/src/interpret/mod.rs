@@ -19,7 +19,7 @@ pub use arithmetic::{Arithmetic, Sequential};
 
 use crate::{
     bounds::{structure, Bilinear, FieldBound},
-    tree, view, window, Coefficients, Graph, ModelError, Node, Op, PoolKind, RealRange, ReduceKind,
+    digits, tree, view, window, Coefficients, Graph, ModelError, Node, Op, PoolKind, RealRange, ReduceKind,
     Table, Tensor, Windows,
 };
 use alloc::{vec, vec::Vec};
@@ -268,6 +268,7 @@ impl Evaluation<'_> {
                 let parameter = graph.parameter(name, trees.records)?;
                 tree::run(name, trees, parameter, features, &output.shape, read(0))
             }
+            Op::Digits(of) => digits::run(name, of, &first_input(graph, node)?.name, read(0)),
         }
     }
 
