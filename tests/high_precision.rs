@@ -123,7 +123,10 @@ fn by_stwo(graph: &Graph, input: &[Vec<i64>], hiding: HidingOption) -> Line {
     let (verifying, values) = timed(|| {
         let proof = Proof::from_bytes(&bytes, key).expect("proof");
         let public = verify(key, &proof).expect("verify").public;
-        public.iter().map(|(_, v)| v.iter().map(|q| i64::from(*q)).collect()).collect::<Vec<Vec<_>>>()
+        public
+            .iter()
+            .map(|(_, v)| v.iter().map(|q| i64::from(*q)).collect())
+            .collect::<Vec<Vec<_>>>()
     });
     assert_eq!(values, interpret::outputs(graph, input).expect("interpret"));
     let account = key.security();
@@ -138,7 +141,12 @@ fn by_stwo(graph: &Graph, input: &[Vec<i64>], hiding: HidingOption) -> Line {
 }
 
 /// The Winterfell backend, whose proof must show what the interpreter says; its bits suffice.
-fn by_winterfell(graph: &Graph, input: &[Vec<i64>], preset: winterfell::Preset, high: bool) -> Line {
+fn by_winterfell(
+    graph: &Graph,
+    input: &[Vec<i64>],
+    preset: winterfell::Preset,
+    high: bool,
+) -> Line {
     use veristar::model::interpret::Sequential;
     use winterfell::{prove, setup, verify, Prepared, SetupOptions, WinterfellProof};
     let public: BTreeSet<usize> = graph.outputs.iter().copied().collect();
@@ -196,7 +204,13 @@ fn compare(case: &Case) {
         let backend = format!("Winterfell `{}`, high precision", preset.name());
         by_winterfell(&high, &input, preset, true).say(&backend, after);
     }
-    assert!(after.0 * 100.0 <= before.0, "{}: {} is not 100 times {}", case.name, before.0, after.0);
+    assert!(
+        after.0 * 100.0 <= before.0,
+        "{}: {} is not 100 times {}",
+        case.name,
+        before.0,
+        after.0
+    );
 }
 
 #[test]

@@ -37,11 +37,11 @@ pub mod window;
 mod testing;
 
 pub use bounds::FieldBound;
+pub use digits::Digits;
 pub use error::{ModelError, RealRange};
 pub use graph::{
     Coefficients, Conv2d, Graph, Node, Op, Parameter, ParameterId, Pool, PoolKind, Range, Reduce,
     ReduceKind, Table, TableId, Tensor, TensorId, View,
 };
-pub use digits::Digits;
 pub use tree::Trees;
 pub use window::Windows;

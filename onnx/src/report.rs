@@ -201,12 +201,8 @@ pub fn evaluate_in(
         .enumerate()
         .map(|(row, inputs)| {
             let float = model.trace(inputs)?;
-            let integers = interpret::run_in(
-                graph,
-                &quantise_inputs(graph, inputs),
-                field,
-                &Parallel,
-            )?;
+            let integers =
+                interpret::run_in(graph, &quantise_inputs(graph, inputs), field, &Parallel)?;
             let compare = |node: NodeId, tensor: TensorId| {
                 let t = &graph.tensors[tensor];
                 Sums::of(&float[node], integers[tensor].iter().map(|q| t.dequantise(*q)))

@@ -19,8 +19,8 @@ pub use arithmetic::{Arithmetic, Sequential};
 
 use crate::{
     bounds::{structure, Bilinear, FieldBound},
-    digits, tree, view, window, Coefficients, Graph, ModelError, Node, Op, PoolKind, RealRange, ReduceKind,
-    Table, Tensor, Windows,
+    digits, tree, view, window, Coefficients, Graph, ModelError, Node, Op, PoolKind, RealRange,
+    ReduceKind, Table, Tensor, Windows,
 };
 use alloc::{vec, vec::Vec};
 
@@ -129,7 +129,19 @@ pub fn resume(
 /// # Errors
 /// Those of [`run`].
 pub fn outputs(graph: &Graph, inputs: &[Vec<i64>]) -> Result<Vec<Vec<i64>>, ModelError> {
-    let values = run(graph, inputs)?;
+    outputs_in(graph, inputs, FieldBound::M31)
+}
+
+/// The values of [`Graph::outputs`] within the bound of some field.
+///
+/// # Errors
+/// Those of [`run_in`].
+pub fn outputs_in(
+    graph: &Graph,
+    inputs: &[Vec<i64>],
+    field: FieldBound,
+) -> Result<Vec<Vec<i64>>, ModelError> {
+    let values = run_in(graph, inputs, field, &Sequential)?;
     Ok(graph.outputs.iter().filter_map(|&id| values.get(id).cloned()).collect())
 }
 

@@ -53,8 +53,6 @@ const MOST_DROPPED: i32 = 26;
 const UNIT: i64 = 1 << BITS;
 /// Bits of the steps between two entries.
 const STEP_BITS: u32 = 15;
-/// Exact integers up to here need no more bits.
-const EXACT: u32 = 16;
 
 /// Whether each node's tensor is fine. `exact[k]`: model input `k` holds integers only.
 pub fn nodes(net: &Net, exact: &[bool]) -> Vec<bool> {
@@ -77,11 +75,8 @@ pub fn nodes(net: &Net, exact: &[bool]) -> Vec<bool> {
             Op::Trees(_) | Op::Constant(_) | Op::Function(_) => true,
             _ => reads(&node.op),
         };
-        fine[id] = written
-            && node.dtype.is_float()
-            && !masks[id]
-            && !wide[id]
-            && whole[id].is_none();
+        fine[id] =
+            written && node.dtype.is_float() && !masks[id] && !wide[id] && whole[id].is_none();
     }
     // What nobody reads with all bits needs none; readers come later.
     for id in (0..count).rev() {
@@ -126,10 +121,8 @@ pub fn separate(net: &mut Net, exact: &[bool]) {
             continue;
         }
         let like = net.nodes[id].clone();
-        let copy = Op::Function(Function::with_scalar(
-            tract_onnx::tract_core::ops::math::mul(),
-            1.0,
-        ));
+        let copy =
+            Op::Function(Function::with_scalar(tract_onnx::tract_core::ops::math::mul(), 1.0));
         let new = net.derive(&like, "narrow", like.shape.clone(), copy, vec![id]);
         for reader in narrow {
             let inputs = net.nodes[reader].inputs.iter_mut();
@@ -430,8 +423,7 @@ impl Emitter<'_> {
                     table: line,
                 };
                 let range = Range { lo: lowest, hi: largest };
-                let between =
-                    self.write(&of("between"), op, vec![rises, low], shape, to, range);
+                let between = self.write(&of("between"), op, vec![rises, low], shape, to, range);
                 vec![(at, 1), (between, 1i64 << coarser)]
             }
         };
@@ -457,7 +449,8 @@ impl Emitter<'_> {
         };
         let grid = 2f64.powi(self.scales.shared[node]);
         let saturation = self.scales.saturation[node] as f64;
-        let value = |y: &f32| (f64::from(*y) * grid).round_ties_even().clamp(-saturation, saturation);
+        let value =
+            |y: &f32| (f64::from(*y) * grid).round_ties_even().clamp(-saturation, saturation);
         Ok(ys.iter().map(|y| value(y) as i64).collect())
     }
 
@@ -528,8 +521,7 @@ impl Emitter<'_> {
     fn fine_matmul(&mut self, id: NodeId, product: &MatMul) -> Result<(), OnnxError> {
         let x = self.net.nodes[id].inputs[0];
         let (input, ex) = (self.grid(x)?, self.scales.shared[x]);
-        let layer =
-            Layer { weight: &product.weight, bias: &product.bias, terms: product.terms };
+        let layer = Layer { weight: &product.weight, bias: &product.bias, terms: product.terms };
         let (q, plan, raw) = self.weighed(id, &layer, input, ex)?;
         let (units, left) = q.split();
         let name = self.net.nodes[id].name.clone();
@@ -754,7 +746,12 @@ impl Emitter<'_> {
     }
 
     /// Zeros around the last two axes of `[N, C, H, W]`.
-    fn padded(&mut self, name: &str, x: TensorId, [top, left, bottom, right]: [usize; 4]) -> TensorId {
+    fn padded(
+        &mut self,
+        name: &str,
+        x: TensorId,
+        [top, left, bottom, right]: [usize; 4],
+    ) -> TensorId {
         if [top, left, bottom, right] == [0; 4] {
             return x;
         }

@@ -91,7 +91,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let metrics = Metrics::new(arguments.metrics.as_deref(), arguments.queue)?;
     metrics.update(|m| m.left = budget.count().ok().flatten().map(|count| count.left()))?;
     let needed = arguments.memory.check(&package, ui)?;
-    let interface = data::Interface::take(&mut package)?;
+    let interface = data::Interface::take(&mut package.onnx, &package.graph)?;
 
     ui.step("compiling the model and committing to it");
     let prepared = AnyPrepared::keeping(package, arguments.memory.keep())
