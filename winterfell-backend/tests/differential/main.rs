@@ -4,6 +4,7 @@
 
 #[path = "../../../prover/tests/common/mod.rs"]
 mod common;
+mod models;
 mod stwo;
 
 use common::{everything, inputs, mlp, without_weights, Random};
@@ -35,9 +36,14 @@ struct Judges {
 }
 
 impl Judges {
-    fn new((graph, mut random): (Graph, Random)) -> Self {
+    fn of((graph, mut random): (Graph, Random)) -> Self {
+        let inputs = inputs(&graph, &mut random, 1);
+        Self::new(&graph, inputs)
+    }
+
+    fn new(graph: &Graph, inputs: Vec<Vec<Vec<i64>>>) -> Self {
         let package =
-            common::package(&graph, veristar_security::Preset::Fast, 1, HidingOption::None);
+            common::package(graph, veristar_security::Preset::Fast, 1, HidingOption::None);
         let public: BTreeSet<usize> = graph.outputs.iter().copied().collect();
         let options =
             SetupOptions { preset: Preset::Fast, precision: Precision::Standard, batch: 1, public };
@@ -46,7 +52,7 @@ impl Judges {
         Self {
             stwo: veristar_prover::Prepared::new(package).expect("prepare"),
             winterfell: Prepared::new(own).expect("prepare"),
-            inputs: inputs(&graph, &mut random, 1),
+            inputs,
         }
     }
 
@@ -112,10 +118,16 @@ impl Judges {
 }
 
 fn agree(name: &str, graph: (Graph, Random), reserved: usize) {
-    let judges = Judges::new(graph);
+    let judges = Judges::of(graph);
+    let alterations = judges.alterations(reserved);
+    agree_on(name, &judges, alterations);
+}
+
+/// Three judges agree on the honest witness and on altered ones, of which some are refused.
+fn agree_on(name: &str, judges: &Judges, alterations: Vec<Alteration>) {
     assert_eq!(judges.judge(None), [true; 3], "{name}: honest");
     let mut counts = [0; 2];
-    for alteration in judges.alterations(reserved) {
+    for alteration in alterations {
         let verdicts = judges.judge(Some(alteration));
         let chip = judges.layout().instances[alteration.table].chip.name();
         let [checker, stwo, winterfell] = verdicts;
