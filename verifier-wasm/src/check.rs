@@ -220,4 +220,93 @@ mod tests {
         assert_eq!(inspect(b"", None), Inspection::Foreign);
         assert_eq!(load(PROOF).err().map(|reason| reason.code), Some("wrong-kind"));
     }
+
+    /// Frozen keys and proofs of the Winterfell backend, and whatever a stranger may send in their place.
+    #[cfg(feature = "winterfell")]
+    mod of_winterfell {
+        use super::*;
+
+        const FILES: [(&[u8], &[u8]); 2] = [
+            (
+                include_bytes!("../../tests/fixtures/winterfell/standard.vk"),
+                include_bytes!("../../tests/fixtures/winterfell/standard.vproof"),
+            ),
+            (
+                include_bytes!("../../tests/fixtures/winterfell/high.vk"),
+                include_bytes!("../../tests/fixtures/winterfell/high.vproof"),
+            ),
+        ];
+
+        #[test]
+        fn proofs_are_checked() {
+            for (key, proof) in FILES {
+                let key = load(key).unwrap();
+                let verdict = check(&key, proof);
+                assert_eq!((verdict.valid, verdict.reason), (true, None));
+                let output = &verdict.claims.outputs[0];
+                assert!((0.0..=1.0).contains(&output.values[0]));
+                assert!(verdict.security.conjectured >= 96);
+                let report = key.report();
+                assert!(!report.hidden.zero_knowledge);
+                assert!(matches!(
+                    inspect(proof, Some(&key)),
+                    Inspection::Proof { claims: Some(claims), .. } if claims.outputs.len() == 1
+                ));
+            }
+        }
+
+        #[test]
+        fn changed_proofs_are_refused() {
+            for (key, proof) in FILES {
+                let key = load(key).unwrap();
+                let mut changed = proof.to_vec();
+                changed[42] ^= 1; // the first public value
+                assert_eq!(code(&check(&key, &changed)), "totals");
+                changed = proof.to_vec();
+                changed[10] ^= 1; // the fingerprint of the key
+                assert_eq!(code(&check(&key, &changed)), "other-key");
+                for at in (0..proof.len()).step_by(proof.len() / 97) {
+                    changed = proof.to_vec();
+                    changed[at] ^= 0x55;
+                    assert!(!check(&key, &changed).valid, "byte {at}");
+                    assert!(!check(&key, &proof[..at]).valid, "cut at {at}");
+                }
+                changed = proof.to_vec();
+                changed.push(0);
+                assert_eq!(code(&check(&key, &changed)), "trailing");
+            }
+        }
+
+        /// A changed key is unusable or another key; none makes the verifier panic.
+        #[test]
+        fn changed_keys_are_refused() {
+            let (key, proof) = FILES[1];
+            for at in 0..key.len() {
+                for bit in [0x01, 0x80, 0xff] {
+                    let mut changed = key.to_vec();
+                    changed[at] ^= bit;
+                    if let Ok(changed) = load(&changed) {
+                        assert!(!check(&changed, proof).valid, "byte {at}");
+                    }
+                }
+                assert!(load(&key[..at]).is_err());
+            }
+        }
+
+        #[test]
+        fn backends_are_told_apart() {
+            let (key, proof) = FILES[0];
+            let (own, other) = (load(key).unwrap(), load(KEY).unwrap());
+            assert_eq!(code(&check(&own, PROOF)), "other-backend");
+            assert_eq!(code(&check(&other, proof)), "other-backend");
+            assert_eq!(code(&check(&own, key)), "wrong-kind");
+            assert!(matches!(
+                inspect(proof, Some(&other)),
+                Inspection::Proof { claims: None, reason: Some(_), .. }
+            ));
+            assert!(matches!(inspect(key, None), Inspection::Key { .. }));
+            assert_eq!(inspect(b"VERISTWM..", None), Inspection::Package);
+            assert_eq!(load(proof).err().map(|reason| reason.code), Some("wrong-kind"));
+        }
+    }
 }

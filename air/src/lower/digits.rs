@@ -48,9 +48,11 @@ impl Lowering<'_> {
                 self.builder.inputs.push(InputRun { low, bits: *bits, addresses });
             }
             let all: Vec<u32> = (0..self.batch).flat_map(|b| digit(b, index)).collect();
-            evaluations.push(self.at_r(&all, Access::Read)?);
+            evaluations.push(self.at_r(&all)?);
         }
-        let value = self.at_r(&cells, access)?;
+        // Always a segment: its elements are as many as the exponents taken, which the degree counts.
+        let elements = cells.iter().rev().map(|cell| (*cell, access));
+        let value = self.builder.segment(Point::R, elements)?;
         let lower = evaluations.iter().zip(&of.bits).rev().skip(1);
         let mut sum = *evaluations.last().ok_or_else(|| inconsistent(node))?;
         for (evaluation, bits) in lower {
@@ -64,11 +66,14 @@ impl Lowering<'_> {
         self.builder.sink(difference, base)
     }
 
-    /// Cells as a polynomial at `r`. One that is only read is its own value.
-    fn at_r(&mut self, cells: &[u32], access: Access) -> Result<u32, AirError> {
+    /// Cells that are read, as a polynomial at `r`: one alone is its own value.
+    fn at_r(&mut self, cells: &[u32]) -> Result<u32, AirError> {
         match cells {
-            [only] if access == Access::Read => Ok(*only),
-            _ => self.builder.segment(Point::R, cells.iter().rev().map(|cell| (*cell, access))),
+            [only] => Ok(*only),
+            _ => {
+                let elements = cells.iter().rev().map(|cell| (*cell, Access::Read));
+                self.builder.segment(Point::R, elements)
+            }
         }
     }
 }

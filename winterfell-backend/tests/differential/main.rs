@@ -7,10 +7,10 @@ mod common;
 mod models;
 mod stwo;
 
-use common::{everything, inputs, mlp, without_weights, Random};
+use common::{everything, inputs, mlp, without_weights, GraphBuilder, Random};
 use std::collections::BTreeSet;
 use veristar_air::program::Layout;
-use veristar_model::Graph;
+use veristar_model::{Digits, Graph, Op, Range};
 use veristar_prover::HidingOption;
 use veristar_winterfell::prover::prove::{prove_altered, Stage, Trace};
 use veristar_winterfell::{setup, verify, Precision, Prepared, Preset, SetupOptions};
@@ -73,18 +73,7 @@ impl Judges {
     }
 
     fn alter(&self, alteration: Alteration, trace: &mut Trace) {
-        let columns = &self.winterfell.columns;
-        let table = &columns.tables[alteration.table];
-        let first = columns.rows() - table.active();
-        let row = alteration.row.map_or(first - 1, |row| first + row);
-        let column = alteration.column;
-        match alteration.stage {
-            Stage::Values => trace.values[table.values + column][row] += FieldElement::ONE,
-            Stage::Evaluations => {
-                trace.evaluations[table.evaluations + column][row] += FieldElement::ONE;
-            }
-            Stage::Sums => trace.sums[table.sums + column][row] += FieldElement::ONE,
-        }
+        alter(&self.winterfell, alteration, trace);
     }
 
     /// Cells of each column of each table, on the first, the last and a third row; every
@@ -114,6 +103,22 @@ impl Judges {
             }
         }
         result
+    }
+}
+
+/// Adds 1 to a cell of a trace.
+fn alter(prepared: &Prepared, alteration: Alteration, trace: &mut Trace) {
+    let columns = &prepared.columns;
+    let table = &columns.tables[alteration.table];
+    let first = columns.rows() - table.active();
+    let row = alteration.row.map_or(first - 1, |row| first + row);
+    let column = alteration.column;
+    match alteration.stage {
+        Stage::Values => trace.values[table.values + column][row] += FieldElement::ONE,
+        Stage::Evaluations => {
+            trace.evaluations[table.evaluations + column][row] += FieldElement::ONE;
+        }
+        Stage::Sums => trace.sums[table.sums + column][row] += FieldElement::ONE,
     }
 }
 
@@ -149,6 +154,27 @@ fn on_a_model_without_weights() {
 #[test]
 fn on_an_mlp() {
     agree("mlp", mlp(), 1);
+}
+
+/// Digits of an input too wide for a range table, of sums, and of a single number; read again by a layer.
+fn digits() -> (Graph, Random) {
+    let mut b = GraphBuilder::new(31);
+    let x = b.input(&[1, 6]);
+    b.graph.tensors[x].range = Range { lo: -(1 << 21), hi: (1 << 21) - 1 };
+    let split = |bits: &[u32]| Op::Digits(Digits { bits: bits.to_vec() });
+    let shown = b.node(split(&[12, 10]), &[x], &[2, 1, 6]);
+    let digits = b.reshape(shown, &[2, 6]);
+    let sums = b.matmul(digits, 3);
+    let parts = b.node(split(&[5, 9, 14]), &[sums], &[3, 2, 3]);
+    let flat = b.reshape(parts, &[1, 18]);
+    let one = b.matmul(flat, 1);
+    let last = b.node(split(&[20, 9]), &[one], &[2, 1, 1]);
+    b.finish(&[sums, last])
+}
+
+#[test]
+fn on_digits() {
+    agree("digits", digits(), 1);
 }
 
 #[test]
