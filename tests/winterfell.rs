@@ -77,7 +77,7 @@ fn all_presets() {
 /// High precision chooses the backend, and says what it gains.
 #[test]
 fn high_precision() {
-    for (name, coarse) in [("credit_risk", 0), ("breast_cancer", 0), ("digits", 0)] {
+    for (name, coarse) in [("credit_risk", 0), ("breast_cancer", 0), ("digits", 0), ("lenet", 0)] {
         let setup = round_trip(name, &["--precision", "high"]);
         assert_eq!(setup["precision"], "high");
         assert_eq!(setup["standard_layers"].as_array().map(Vec::len), Some(coarse), "{name}");

@@ -15,9 +15,9 @@
 //! Sums keep weights of 22 bits: accumulators have up to 2^52. Their low digits are dropped, which is what
 //! requantisation is here: no shift is longer than 12 bits.
 //!
-//! *Which tensors are fine.* What linear layers, sums, functions, trees and views write, if such an
-//! operation (or the user) reads it. Everything else (products of two tensors, maxima, statistics such as
-//! softmax and layer normalisation, integers, quantised files) keeps the bits that it has with standard
+//! *Which tensors are fine.* What linear layers, sums, functions, max-pooling, trees and views write, if such
+//! an operation (or the user) reads it. Everything else (products of two tensors, maxima over axes, statistics
+//! such as softmax and layer normalisation, integers, quantised files) keeps the bits that it has with standard
 //! precision; if it reads a fine tensor, it reads a copy with those bits ([`separate`]).
 
 use veristar_model::{
@@ -33,7 +33,7 @@ use crate::{
     error::OnnxError,
     expr::Function,
     integral::integral,
-    net::{Binary, Constants, Conv, MatMul, Net, Node, NodeId, Op, ReduceKind},
+    net::{Binary, Constants, Conv, MatMul, Net, Node, NodeId, Op, Pool, ReduceKind},
     precision::{mask_region, statistics},
 };
 
@@ -71,7 +71,7 @@ pub fn nodes(net: &Net, exact: &[bool]) -> Vec<bool> {
                 let integers = k.and_then(|k| exact.get(k)).copied().unwrap_or(false);
                 !integers && !readers[id].iter().any(is_trees)
             }
-            Op::View(_) => node.inputs.iter().all(|input| fine[*input]),
+            op if moves(op) => node.inputs.iter().all(|input| fine[*input]),
             Op::Trees(_) | Op::Constant(_) | Op::Function(_) => true,
             _ => reads(&node.op),
         };
@@ -80,9 +80,9 @@ pub fn nodes(net: &Net, exact: &[bool]) -> Vec<bool> {
     }
     // What nobody reads with all bits needs none; readers come later.
     for id in (0..count).rev() {
-        let read = |r: &NodeId| match net.nodes[*r].op {
-            Op::View(_) => fine[*r],
-            ref op => reads(op) && !wide[*r],
+        let read = |r: &NodeId| match &net.nodes[*r].op {
+            op if moves(op) => fine[*r],
+            op => reads(op) && !wide[*r],
         };
         fine[id] &= net.outputs.contains(&id) || readers[id].iter().any(read);
     }
@@ -106,15 +106,24 @@ fn reads(op: &Op) -> bool {
     }
 }
 
+/// Operations whose results are elements of their operands: fine if those are.
+fn moves(op: &Op) -> bool {
+    match op {
+        Op::View(_) => true,
+        Op::Pool(pool) => pool.max,
+        _ => false,
+    }
+}
+
 /// Puts a copy of fewer bits between a fine tensor and each reader that takes no fine one.
 pub fn separate(net: &mut Net, exact: &[bool]) {
     let fine = nodes(net, exact);
     let readers = net.consumers();
     let wide = statistics(net, &readers);
     for id in 0..fine.len() {
-        let takes = |r: &NodeId| match net.nodes[*r].op {
-            Op::View(_) => fine[*r],
-            ref op => reads(op) && !wide[*r],
+        let takes = |r: &NodeId| match &net.nodes[*r].op {
+            op if moves(op) => fine[*r],
+            op => reads(op) && !wide[*r],
         };
         let narrow: Vec<NodeId> = readers[id].iter().copied().filter(|r| !takes(r)).collect();
         if !fine[id] || narrow.is_empty() {
@@ -237,6 +246,7 @@ impl Scales {
         let input = node.inputs.iter().any(|input| self.fine[*input]);
         match &node.op {
             Op::Function(_) => input,
+            Op::Pool(pool) if pool.max => self.fine[id],
             op => reads(op) && (self.fine[id] || input),
         }
     }
@@ -265,6 +275,7 @@ impl Emitter<'_> {
                 self.rounded(id, id, function.as_ref(), tensor, exponent, &plan)
             }
             Op::Binary(kind) => self.fine_sum_of_two(id, *kind),
+            Op::Pool(pool) if pool.max => self.fine_maximum(id, pool),
             Op::Pool(pool) => {
                 let op = ModelOp::Pool(ModelPool {
                     kind: PoolKind::Sum,
@@ -395,40 +406,92 @@ impl Emitter<'_> {
                 let step = 2f64.powi(LOW as i32 - from);
                 let end = 1i64 << (TOP - 1);
                 let values = self.entries(id, node, Some(f), step, 0.0, -end..=end)?;
-                let rise = values.windows(2).map(|pair| pair[1] - pair[0]);
-                let steepest = rise.clone().fold(0, |m: i64, r| m.max(r.abs()));
-                let coarser = (i64::BITS - steepest.leading_zeros()).saturating_sub(STEP_BITS);
-                let rise: Vec<i64> = rise.map(|r| r >> coarser).collect();
-                let largest = (steepest >> coarser) + 1;
-                let label = f.label();
-                let [at, rises] = [values[..values.len() - 1].to_vec(), rise]
-                    .map(|values| self.integers(&label, -end, values));
-                let lowest = match self.results(rises).lo < 0 {
-                    true => -largest,
-                    false => 0,
-                };
-                let line = self.integers("identity", lowest, (lowest..=largest).collect());
-                let of = |suffix: &str| format!("{name}.{suffix}");
-                let (range, rising) = (self.results(at), self.results(rises));
-                let op = tabulated(0, at);
-                let at = self.write(&of("entry"), op, vec![top], shape.clone(), to, range);
-                let op = tabulated(0, rises);
-                let rises = self.write(&of("rise"), op, vec![top], shape.clone(), 0, rising);
-                let op = ModelOp::Binary {
-                    alpha: 1,
-                    beta: 0,
-                    gamma: 0,
-                    delta: 0,
-                    shift: LOW,
-                    table: line,
-                };
-                let range = Range { lo: lowest, hi: largest };
-                let between = self.write(&of("between"), op, vec![rises, low], shape, to, range);
-                vec![(at, 1), (between, 1i64 << coarser)]
+                self.lines(&name, &f.label(), &values, [top, low], to)
             }
         };
         let y = self.joined(&name, &parts, to, 0);
         self.reshaped(node, y);
+        Ok(())
+    }
+
+    /// Parts of a function of `4096 top + low`, given its values at multiples of 4096 around 0.
+    fn lines(
+        &mut self,
+        name: &str,
+        label: &str,
+        values: &[i64],
+        [top, low]: [TensorId; 2],
+        to: i32,
+    ) -> Vec<(TensorId, i64)> {
+        let shape = self.graph.tensors[top].shape.clone();
+        let end = (values.len() / 2) as i64;
+        let rise = values.windows(2).map(|pair| pair[1] - pair[0]);
+        let steepest = rise.clone().fold(0, |m: i64, r| m.max(r.abs()));
+        let coarser = (i64::BITS - steepest.leading_zeros()).saturating_sub(STEP_BITS);
+        let rise: Vec<i64> = rise.map(|r| r >> coarser).collect();
+        let largest = (steepest >> coarser) + 1;
+        let [at, rises] = [values[..values.len() - 1].to_vec(), rise]
+            .map(|values| self.integers(label, -end, values));
+        let (range, rising) = (self.results(at), self.results(rises));
+        let lowest = if rising.lo < 0 { -largest } else { 0 };
+        let line = self.integers("identity", lowest, (lowest..=largest).collect());
+        let of = |suffix: &str| format!("{name}.{suffix}");
+        let op = tabulated(0, at);
+        let at = self.write(&of("entry"), op, vec![top], shape.clone(), to, range);
+        let op = tabulated(0, rises);
+        let rises = self.write(&of("rise"), op, vec![top], shape.clone(), 0, rising);
+        let product = [1, 0, 0, 0];
+        let [alpha, beta, gamma, delta] = product;
+        let op = ModelOp::Binary { alpha, beta, gamma, delta, shift: LOW, table: line };
+        let range = Range { lo: lowest, hi: largest };
+        let between = self.write(&of("between"), op, vec![rises, low], shape, to, range);
+        vec![(at, 1), (between, 1i64 << coarser)]
+    }
+
+    /// The largest element of each window: `max(a, b) = a + relu(b - a)`, exactly.
+    fn fine_maximum(&mut self, id: NodeId, pool: &Pool) -> Result<(), OnnxError> {
+        let x = self.net.nodes[id].inputs[0];
+        let (input, e) = (self.grid(x)?, self.scales.shared[x]);
+        let (name, shape) = (self.net.nodes[id].name.clone(), self.net.nodes[id].shape.clone());
+        let range = self.graph.tensors[input].range;
+        // No larger than any element: those of fine tensors are within twice 2^BITS.
+        let border = range.lo.max(-(1 << (BITS + 1)));
+        let furthest = range.hi.min(1 << (BITS + 1)) - border;
+        let upper = (i64::BITS - furthest.leading_zeros() + 1).saturating_sub(LOW).max(1);
+        let padded = self.padded(&name, input, pool.pads, border as i32);
+        let mut parts = Vec::new();
+        for (i, j) in (0..pool.kernel[0]).flat_map(|i| (0..pool.kernel[1]).map(move |j| (i, j))) {
+            let starts = vec![0, 0, i * pool.dilation[0], j * pool.dilation[1]];
+            let steps = vec![1, 1, pool.stride[0] as i64, pool.stride[1] as i64];
+            let view = ModelOp::View(ModelView::Slice { starts, steps });
+            let part = format!("{name}.{i}.{j}");
+            parts.push(self.write(&part, view, vec![padded], shape.clone(), e, range));
+        }
+        let end = 1i64 << (upper - 1);
+        let relu: Vec<i64> = (-end..=end).map(|hi| hi.max(0) << LOW).collect();
+        while parts.len() > 1 {
+            let mut larger = Vec::with_capacity(parts.len().div_ceil(2));
+            for pair in parts.chunks(2) {
+                let [a, b] = pair else {
+                    larger.extend(pair);
+                    continue;
+                };
+                let difference = self.joined(&format!("{name}.minus"), &[(*b, 1), (*a, -1)], e, 0);
+                let digits = Digits { bits: vec![LOW, upper] };
+                let all = self.digits(&format!("{name}.digits"), difference, digits);
+                let [low, top] = [0, 1].map(|index| self.digit(&name, all, index, &shape));
+                let mut sum = self.lines(&name, "relu", &relu, [top, low], e);
+                sum.push((*a, 1));
+                let largest = self.joined(&format!("{name}.larger"), &sum, e, 0);
+                // Tighter than what intervals say.
+                self.graph.tensors[largest].range = range;
+                larger.push(largest);
+            }
+            parts = larger;
+        }
+        let view = ModelOp::View(ModelView::Reshape);
+        let largest = self.write(&name, view, parts, shape, e, range);
+        self.reshaped(id, largest);
         Ok(())
     }
 
@@ -669,7 +732,7 @@ impl Emitter<'_> {
         if let Some(units) = units {
             // The constant is one more channel of each group, of which every output reads one element:
             // padding is made explicit, so that there is one everywhere.
-            input = self.padded(&name, input, pads);
+            input = self.padded(&name, input, pads, 0);
             pads = [0; 4];
             let [images, channels, h, w] = *self.graph.tensors[input].shape.as_slice() else {
                 return Err(self.no_lowering(id));
@@ -745,12 +808,13 @@ impl Emitter<'_> {
         self.write(&format!("{name}.unit"), view, vec![x], longer, 0, range)
     }
 
-    /// Zeros around the last two axes of `[N, C, H, W]`.
+    /// A value around the last two axes of `[N, C, H, W]`.
     fn padded(
         &mut self,
         name: &str,
         x: TensorId,
         [top, left, bottom, right]: [usize; 4],
+        value: i32,
     ) -> TensorId {
         if [top, left, bottom, right] == [0; 4] {
             return x;
@@ -760,8 +824,8 @@ impl Emitter<'_> {
         shape[2] += top + bottom;
         shape[3] += left + right;
         let (before, after) = (vec![0, 0, top, left], vec![0, 0, bottom, right]);
-        let view = ModelOp::View(ModelView::Pad { before, after, value: 0 });
-        let range = Range { lo: range.lo.min(0), hi: range.hi.max(0) };
+        let view = ModelOp::View(ModelView::Pad { before, after, value });
+        let range = Range { lo: range.lo.min(value.into()), hi: range.hi.max(value.into()) };
         self.write(&format!("{name}.padded"), view, vec![x], shape, 0, range)
     }
 }
