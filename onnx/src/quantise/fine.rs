@@ -440,9 +440,7 @@ impl Emitter<'_> {
         let at = self.write(&of("entry"), op, vec![top], shape.clone(), to, range);
         let op = tabulated(0, rises);
         let rises = self.write(&of("rise"), op, vec![top], shape.clone(), 0, rising);
-        let product = [1, 0, 0, 0];
-        let [alpha, beta, gamma, delta] = product;
-        let op = ModelOp::Binary { alpha, beta, gamma, delta, shift: LOW, table: line };
+        let op = ModelOp::Binary { alpha: 1, beta: 0, gamma: 0, delta: 0, shift: LOW, table: line };
         let range = Range { lo: lowest, hi: largest };
         let between = self.write(&of("between"), op, vec![rises, low], shape, to, range);
         vec![(at, 1), (between, 1i64 << coarser)]
@@ -700,10 +698,8 @@ impl Emitter<'_> {
     ) -> Result<(Integers, Plan, bool), OnnxError> {
         let range = self.graph.tensors[input].range;
         let (plan, raw) = (self.plan(id), self.only_output(id));
-        let most = match raw {
-            true => self.scales.own[id] + MOST_DROPPED / 2,
-            false => plan.from + MOST_DROPPED,
-        };
+        let from = if raw { self.scales.own[id] } else { plan.from };
+        let most = from + MOST_DROPPED;
         let exponent = layer.exponent(ex, range, most).ok_or_else(|| OnnxError::Accumulator {
             layer: self.net.nodes[id].name.clone(),
             bound: i128::MAX,
