@@ -199,7 +199,8 @@ pub fn scales(
         finer.push(clipped);
         own.push(e);
         wanted.push(want);
-        saturation.push(1i64 << room);
+        // A function by lines has values as far as its argument goes, at no cost.
+        saturation.push(1i64 << if fine[id] { super::fine::BITS + 1 } else { room });
     }
     let mut group: Vec<NodeId> = (0..count).collect();
     for (id, node) in net.nodes.iter().enumerate() {
