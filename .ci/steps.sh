@@ -25,6 +25,7 @@ step_licences() {
 
 step_clippy() {
     cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy -p veristar-verifier-wasm --features winterfell --all-targets -- -D warnings
 }
 
 # The verifier builds on plain stable Rust: -1 makes the compiler refuse unstable features, whatever
@@ -54,9 +55,11 @@ step_doc() {
     fi
 }
 
-# The Cairo tests, which belong to it where a Cairo compiler is, are left to the step `cairo`.
+# The Cairo tests, which belong to it where a Cairo compiler is, are left to the step `cairo`. The last with what is no default:
+# the other backend's verifier in the one for browsers.
 step_test() {
     VERISTAR_CAIRO_LATER=1 cargo test --release --workspace
+    cargo test --release --workspace --features veristar-verifier-wasm/winterfell --lib of_winterfell
 }
 
 # Each bench once, at a tiny size; two models through the runner. With --workspace, what `test` built is used. This

@@ -9,6 +9,7 @@
 //! | [`air`] | the graph as constraints, free of any proof system |
 //! | [`prover`] | set-up and proofs |
 //! | [`verifier`] | keys, proofs and their verification; no std, no panic |
+//! | [`winterfell`] | a second prover and verifier, over a field of 64 bits; it hides nothing |
 //! | [`security`] | presets, and bits of security for each error source |
 //!
 //! From an ONNX file to a verified proof:
@@ -59,3 +60,4 @@ pub use veristar_onnx as onnx;
 pub use veristar_prover as prover;
 pub use veristar_security as security;
 pub use veristar_verifier as verifier;
+pub use veristar_winterfell as winterfell;

@@ -13,6 +13,7 @@
 //! The arithmetic is 128-bit: graphs come from outside.
 
 use crate::{
+    digits,
     shape::{count, MAX_ELEMENTS},
     tree,
     view::{self, same_shape},
@@ -37,6 +38,9 @@ pub struct FieldBound {
 impl FieldBound {
     /// Mersenne-31, the field of the stwo prover: |v| < 2^30.
     pub const M31: Self = Self { modulus: (1 << 31) - 1 };
+
+    /// `2^64 - 2^32 + 1`, the field of the Winterfell backend: |v| < 2^62.
+    pub const F64: Self = Self { modulus: 0xffff_ffff_0000_0001 };
 
     /// No field: only what 64-bit sums in the interpreter need, |v| < 2^62.
     const WIDEST: Self = Self { modulus: u64::MAX };
@@ -372,6 +376,7 @@ fn check_node(graph: &Graph, node: &Node) -> Result<(), ModelError> {
             window::reduce_size(name, reduce, &x.shape, output).map(|_| ())
         }
         Op::Trees(trees) => tree::check(graph, node, trees),
+        Op::Digits(of) => digits::check(graph, node, of),
     }
 }
 
@@ -588,6 +593,13 @@ fn output_range(graph: &Graph, node: &Node, field: FieldBound) -> Result<Range, 
         Op::Trees(trees) => {
             let [x] = inputs(graph, node)?;
             tree::range(name, graph.parameter(name, trees.records)?, x.range)?
+        }
+        Op::Digits(of) => {
+            // What the digits can mean, like the input, is less than half the modulus from 0: equal
+            // modulo the prime is equal.
+            let Range { lo, hi } = of.domain();
+            field.range(name, "the digits' sum", lo.into(), hi.into())?;
+            of.range()
         }
     };
     field.range(name, &what, range.lo.into(), range.hi.into())

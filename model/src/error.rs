@@ -402,6 +402,18 @@ pub enum ModelError {
         /// Elements of the tensor.
         elements: usize,
     },
+    /// Digits of no bits, of too many, or of more together than 64-bit integers leave.
+    #[error("node `{node}`: digits of {bits:?} bits, expected 1 to {limit} each and at most {most} together")]
+    Digits {
+        /// The node.
+        node: String,
+        /// Bits of the digits, the lowest first.
+        bits: Vec<u32>,
+        /// Most bits of one.
+        limit: u32,
+        /// Most bits of all.
+        most: u32,
+    },
     /// A shift outside 0 to 24.
     #[error("node `{node}`: shift {got}, expected 0 to {limit}")]
     Shift {

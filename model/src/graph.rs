@@ -3,7 +3,7 @@
 //! Every element is an integer `q`; its real value is `(q - zero_point) * scale`. Nodes are in
 //! execution order, and every tensor has exactly one producer: an input, or one node's output.
 
-use crate::{ModelError, Trees};
+use crate::{Digits, ModelError, Trees};
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +154,8 @@ pub enum Op {
     Product,
     /// Decision trees: what each of them gives.
     Trees(Trees),
+    /// Each integer's digits, the lowest first: input of any shape, output `[digits, ..shape]`.
+    Digits(Digits),
 }
 
 /// `y[n,o,i,j] = bias[o] + sum_{c,u,v} weight[o,c,u,v] * x[n, g*C' + c, i*s0 + u*d0 - top, j*s1 + v*d1 - left]`

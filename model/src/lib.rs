@@ -10,6 +10,7 @@
 //! | [`shape`] | checked element counts |
 //! | [`graph`] | the data: tensors, parameters, tables, nodes |
 //! | [`view`] | operations that only move elements |
+//! | [`digits`] | integers taken apart |
 //! | [`tree`] | decision trees: records, paths, checks |
 //! | [`window`] | which elements a pooling or reduction output reads |
 //! | [`bounds`] | proven value ranges, and the field bound they must keep |
@@ -23,6 +24,7 @@
 extern crate alloc;
 
 pub mod bounds;
+pub mod digits;
 pub mod error;
 pub mod graph;
 pub mod interpret;
@@ -35,6 +37,7 @@ pub mod window;
 mod testing;
 
 pub use bounds::FieldBound;
+pub use digits::Digits;
 pub use error::{ModelError, RealRange};
 pub use graph::{
     Coefficients, Conv2d, Graph, Node, Op, Parameter, ParameterId, Pool, PoolKind, Range, Reduce,

@@ -163,6 +163,9 @@ pub enum OnnxError {
         /// The limit.
         limit: i64,
     },
+    /// High precision where a proof of the weights' ranges is wanted.
+    #[error("high precision has no proof of the weights' ranges: leave one of the two out")]
+    Unproven,
     /// Options that make no sense.
     #[error("option {option} is {got}, expected {expected}")]
     Option {

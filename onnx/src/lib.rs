@@ -60,5 +60,5 @@ pub use dataset::Dataset;
 pub use error::OnnxError;
 pub use load::{FloatModel, LoadOptions, TensorSpec};
 pub use lower::DroppedSoftmax;
-pub use quantise::{quantise, CalibrationMethod, QuantiseOptions, Quantised};
-pub use report::{evaluate, Report};
+pub use quantise::{quantise, CalibrationMethod, Precision, QuantiseOptions, Quantised};
+pub use report::{evaluate, evaluate_in, Report};

@@ -324,6 +324,13 @@ impl FloatModel {
         guard(|| float::run(&self.net, flat))?.map_err(|e| OnnxError::Run { reason: one_line(&e) })
     }
 
+    /// A copy whose float graph is changed.
+    pub(crate) fn changed(&self, change: impl FnOnce(&mut Net)) -> Self {
+        let mut model = self.clone();
+        change(&mut model.net);
+        model
+    }
+
     pub(crate) fn net(&self) -> &Net {
         &self.net
     }

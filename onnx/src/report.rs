@@ -177,6 +177,19 @@ pub(crate) fn layers(net: &Net, graph: &Graph) -> Vec<(NodeId, TensorId)> {
 /// # Errors
 /// [`OnnxError`] if the float model cannot run, or the graph is not one of this model.
 pub fn evaluate(model: &FloatModel, graph: &Graph, data: &Dataset) -> Result<Report, OnnxError> {
+    evaluate_in(model, graph, data, FieldBound::M31)
+}
+
+/// [`evaluate`] for a graph within the bound of some field.
+///
+/// # Errors
+/// As there.
+pub fn evaluate_in(
+    model: &FloatModel,
+    graph: &Graph,
+    data: &Dataset,
+    field: FieldBound,
+) -> Result<Report, OnnxError> {
     let net = model.net();
     let layers = layers(net, graph);
     let deciding = (0..model.outputs().len())
@@ -188,12 +201,8 @@ pub fn evaluate(model: &FloatModel, graph: &Graph, data: &Dataset) -> Result<Rep
         .enumerate()
         .map(|(row, inputs)| {
             let float = model.trace(inputs)?;
-            let integers = interpret::run_in(
-                graph,
-                &quantise_inputs(graph, inputs),
-                FieldBound::M31,
-                &Parallel,
-            )?;
+            let integers =
+                interpret::run_in(graph, &quantise_inputs(graph, inputs), field, &Parallel)?;
             let compare = |node: NodeId, tensor: TensorId| {
                 let t = &graph.tensors[tensor];
                 Sums::of(&float[node], integers[tensor].iter().map(|q| t.dequantise(*q)))

@@ -21,6 +21,7 @@ fn kinds(graph: &veristar_model::Graph) -> Vec<&'static str> {
             Op::Pool(_) => Some("pool"),
             Op::Reduce(_) => Some("reduce"),
             Op::Trees(_) => Some("trees"),
+            Op::Digits(_) => Some("digits"),
         })
         .collect()
 }

@@ -102,14 +102,40 @@ fn free_ranges(program: &Program) -> Vec<core::ops::Range<u32>> {
 /// One table for people and for JSON.
 pub struct Row {
     instance: Instance,
+    /// Degree of the extension: base-field columns of one of its columns.
+    degree: usize,
+    /// Rows that the table's columns have, padding included.
+    log_height: u32,
     active: usize,
     used: Option<Used>,
 }
 
+/// How a backend commits to tables.
+#[derive(Clone, Copy)]
+pub enum Trace {
+    /// Each as tall as it is; an extension of degree 4.
+    Own,
+    /// Side by side, as tall as the tallest; an extension of degree 3.
+    Common,
+}
+
 /// All tables of a layout; with a program also what is used of them.
 pub fn rows(layout: &Layout, program: Option<&Program>) -> Vec<Row> {
+    rows_in(layout, program, Trace::Own)
+}
+
+/// [`rows`] as a backend commits to them.
+pub fn rows_in(layout: &Layout, program: Option<&Program>, trace: Trace) -> Vec<Row> {
     let row = |(index, instance): (usize, &Instance)| Row {
         instance: *instance,
+        degree: match trace {
+            Trace::Own => 4,
+            Trace::Common => 3,
+        },
+        log_height: match trace {
+            Trace::Own => instance.log_size,
+            Trace::Common => layout.log_height(),
+        },
         active: (1usize << instance.log_size).saturating_sub(instance.reserved as usize),
         used: program.and_then(|p| p.tables.get(index).map(|table| used(instance, table, p))),
     };
@@ -120,11 +146,12 @@ impl Row {
     /// Base-field columns of the weights, values, evaluations and sums trees.
     fn columns(&self) -> [usize; 4] {
         let shape = self.instance.shape();
-        [shape.weights, shape.values, 4 * shape.evaluations, 4 * shape.sums()]
+        let extended = [shape.evaluations, shape.sums()].map(|columns| self.degree * columns);
+        [shape.weights, shape.values, extended[0], extended[1]]
     }
 
     fn cells(&self) -> usize {
-        self.columns().iter().sum::<usize>() << self.instance.log_size
+        self.columns().iter().sum::<usize>() << self.log_height
     }
 
     fn json(&self) -> Value {
@@ -245,6 +272,7 @@ pub fn layers(graph: &Graph) -> Vec<LayerRow> {
             Op::Pool(_) => ("pool", 0),
             Op::Reduce(_) => ("reduce", 0),
             Op::Trees(trees) => ("trees", length(trees.records)),
+            Op::Digits(_) => ("digits", 0),
         };
         let own = !matches!(node.op, Op::View(_) | Op::Load(_));
         LayerRow {

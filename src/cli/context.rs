@@ -22,6 +22,11 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    /// Whether no context is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.context.is_none() && self.context_of.is_empty()
+    }
+
     /// The context for proofs under a key.
     pub fn read(&self, key: &Key) -> Result<Option<Hash>> {
         let context = match &self.context {

@@ -8,18 +8,16 @@ use std::path::Path;
 use veristar::air::program::PublicTensor;
 use veristar::model::{Graph, Tensor};
 use veristar::onnx::{Dataset, FloatModel, LoadOptions};
-use veristar::prover::Package;
 
 /// Most values of a tensor that are printed; JSON has all.
 const SHOWN: usize = 16;
 
 /// The float model kept in a package.
-pub fn float_model(package: &Package) -> Result<FloatModel> {
-    let graph = &package.graph;
+pub fn float_model(onnx: &[u8], graph: &Graph) -> Result<FloatModel> {
     let inputs = graph.inputs.iter().filter_map(|id| graph.tensors.get(*id));
     let shapes = inputs.map(|t| (t.name.clone(), t.shape.clone())).collect();
     let options = LoadOptions { shapes, ..LoadOptions::default() };
-    FloatModel::from_bytes(&package.onnx, &options)
+    FloatModel::from_bytes(onnx, &options)
         .context("the package's ONNX model cannot be loaded; run `veristar setup` again")
 }
 
@@ -75,8 +73,8 @@ pub fn output_tensors(graph: &Graph) -> Vec<&Tensor> {
 }
 
 /// Real values of a public tensor.
-pub fn real_public(tensor: &PublicTensor, values: &[i32]) -> Vec<f64> {
-    let real = |q: &i32| (i64::from(*q) - tensor.zero_point) as f64 * tensor.scale;
+pub fn real_public<T: Copy + Into<i64>>(tensor: &PublicTensor, values: &[T]) -> Vec<f64> {
+    let real = |q: &T| ((*q).into() - tensor.zero_point) as f64 * tensor.scale;
     values.iter().map(real).collect()
 }
 

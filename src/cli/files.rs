@@ -14,6 +14,7 @@ use veristar::prover::budget::{self, Count, Lock};
 use veristar::prover::Package;
 use veristar::verifier::verify::hex;
 use veristar::verifier::Key;
+use veristar::winterfell;
 
 /// What a file's first bytes say it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,9 @@ pub enum Kind {
     Key,
     Proof,
     Ranges,
+    WinterfellPackage,
+    WinterfellKey,
+    WinterfellProof,
     Other,
 }
 
@@ -32,6 +36,9 @@ impl Kind {
             Some(b"VERISTRK") => Self::Key,
             Some(b"VERISTRP") => Self::Proof,
             Some(b"VERISTRR") => Self::Ranges,
+            Some(b"VERISTWM") => Self::WinterfellPackage,
+            Some(b"VERISTWK") => Self::WinterfellKey,
+            Some(b"VERISTWP") => Self::WinterfellProof,
             _ => Self::Other,
         }
     }
@@ -42,7 +49,25 @@ impl Kind {
             Self::Key => "a verification key (.vk)",
             Self::Proof => "a proof",
             Self::Ranges => "a proof of weight ranges (.vranges)",
+            Self::WinterfellPackage => "a model package (.vsm) of the Winterfell backend",
+            Self::WinterfellKey => "a verification key (.vk) of the Winterfell backend",
+            Self::WinterfellProof => "a proof of the Winterfell backend",
             Self::Other => "no Veristar file",
+        }
+    }
+
+    /// Whether it belongs to the Winterfell backend.
+    pub const fn is_winterfell(self) -> bool {
+        matches!(self, Self::WinterfellPackage | Self::WinterfellKey | Self::WinterfellProof)
+    }
+
+    /// The same kind of file of the stwo backend.
+    const fn of_stwo(self) -> Self {
+        match self {
+            Self::WinterfellPackage => Self::Package,
+            Self::WinterfellKey => Self::Key,
+            Self::WinterfellProof => Self::Proof,
+            other => other,
         }
     }
 }
@@ -65,6 +90,14 @@ fn not_empty(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Says what was given instead of what was wanted.
 pub fn expect(path: &Path, bytes: &[u8], wanted: Kind, next: &str) -> Result<()> {
     let got = Kind::of(bytes);
+    // Commands without a Winterfell side: say which backend they are for, not which file to pass.
+    if got.is_winterfell() && got.of_stwo() == wanted {
+        bail!(
+            "`{}` is {}, and this takes the stwo backend's only: set the model up without --backend winterfell",
+            path.display(),
+            got.name()
+        );
+    }
     match got == wanted {
         true => Ok(()),
         false => bail!("`{}` is {}, not {}; {next}", path.display(), got.name(), wanted.name()),
@@ -88,14 +121,20 @@ fn set_up_again(path: &Path) -> String {
 
 /// A package without its ONNX file, which is not even read.
 pub fn read_package_for_proving(path: &Path) -> Result<Package> {
+    let (magic, file) = open(path)?;
+    expect_package(path, &magic)?;
+    Package::for_proving(&mut magic.chain(file)).with_context(|| set_up_again(path))
+}
+
+/// A file after its first bytes, and these.
+fn open(path: &Path) -> Result<(Vec<u8>, fs::File)> {
     let cannot = |e: std::io::Error| {
         anyhow!("cannot read `{}`: {e}; check the path and its permissions", path.display())
     };
     let mut file = fs::File::open(path).map_err(cannot)?;
     let mut magic = Vec::new();
     Read::take(&mut file, 8).read_to_end(&mut magic).map_err(cannot)?;
-    expect_package(path, &magic)?;
-    Package::for_proving(&mut magic.chain(file)).with_context(|| set_up_again(path))
+    Ok((magic, file))
 }
 
 pub fn read_key(path: &Path) -> Result<(Key, usize)> {
@@ -106,6 +145,43 @@ pub fn read_key(path: &Path) -> Result<(Key, usize)> {
         format!("cannot use the key `{path}` (get it again from whoever published it)")
     };
     Ok((Key::from_bytes(&bytes).with_context(next)?, bytes.len()))
+}
+
+/// What `prove`, `run` and `inspect` take.
+pub enum AnyPackage {
+    Stwo(Box<Package>),
+    Winterfell(Box<winterfell::Package>),
+}
+
+/// [`read_package_for_proving`], of either backend.
+pub fn read_any_package_for_proving(path: &Path) -> Result<AnyPackage> {
+    match Kind::of(&open(path)?.0) {
+        Kind::WinterfellPackage => Ok(read_any_package(path)?.0),
+        _ => Ok(AnyPackage::Stwo(Box::new(read_package_for_proving(path)?))),
+    }
+}
+
+/// A package of either backend, and its length.
+pub fn read_any_package(path: &Path) -> Result<(AnyPackage, usize)> {
+    let bytes = read(path)?;
+    if Kind::of(&bytes) != Kind::WinterfellPackage {
+        let (package, length) = read_package(path)?;
+        return Ok((AnyPackage::Stwo(Box::new(package)), length));
+    }
+    let next = || format!("cannot use `{}` (run `veristar setup` again)", path.display());
+    let package = winterfell::Package::from_bytes(&bytes).with_context(next)?;
+    Ok((AnyPackage::Winterfell(Box::new(package)), bytes.len()))
+}
+
+/// A key of the Winterfell backend, and its length.
+pub fn read_winterfell_key(path: &Path) -> Result<(winterfell::WinterfellKey, usize)> {
+    let bytes = read(path)?;
+    expect(path, &bytes, Kind::WinterfellKey, "pass the NAME.vk from the proof's own set-up")?;
+    let next = || {
+        let path = path.display();
+        format!("cannot use the key `{path}` (get it again from whoever published it)")
+    };
+    Ok((winterfell::WinterfellKey::from_bytes(&bytes).with_context(next)?, bytes.len()))
 }
 
 pub fn fingerprint(key: &Key) -> String {
@@ -245,16 +321,28 @@ impl Outputs {
     }
 
     /// Writes a package of which `used` proofs have been made, and more files.
-    pub fn publish(mut self, package: &Package, used: u32, more: Vec<Output>) -> Result<Written> {
-        let (package_bytes, key_bytes) = (package.to_bytes(), package.key.to_bytes());
-        self.package_file.fill(&package_bytes)?;
-        self.key_file.fill(&key_bytes)?;
+    pub fn publish(self, package: &Package, used: u32, more: Vec<Output>) -> Result<Written> {
+        let count = budget::is_counted(&package.key)
+            .then(|| Count { used, ..Count::new(&package.key) }.to_bytes());
+        self.publish_bytes(&package.to_bytes(), &package.key.to_bytes(), count.as_deref(), more)
+    }
+
+    /// Writes a package, its key, and a count if its proofs are counted.
+    pub fn publish_bytes(
+        mut self,
+        package_bytes: &[u8],
+        key_bytes: &[u8],
+        count: Option<&[u8]>,
+        more: Vec<Output>,
+    ) -> Result<Written> {
+        self.package_file.fill(package_bytes)?;
+        self.key_file.fill(key_bytes)?;
         // The package comes last: where it is, its count is.
         let mut files = more;
         files.push(self.key_file);
-        let counted = budget::is_counted(&package.key);
-        if counted {
-            self.count_file.fill(&Count { used, ..Count::new(&package.key) }.to_bytes())?;
+        let counted = count.is_some();
+        if let Some(count) = count {
+            self.count_file.fill(count)?;
             files.push(self.count_file);
         }
         files.push(self.package_file);

@@ -3,12 +3,13 @@
 use super::ui::Ui;
 use serde_json::{json, Value};
 use std::path::Path;
+use veristar::air::program::Layout;
 use veristar::prover::budget;
 use veristar::verifier::Key;
 
 /// What a key's proofs do not show: weights, and inputs and outputs that are not public.
-fn private(key: &Key, weights: &str, inputs: &str, outputs: &str) -> String {
-    let shown = |input: bool| key.layout.public.iter().any(|t| t.input == input);
+fn private(layout: &Layout, weights: &str, inputs: &str, outputs: &str) -> String {
+    let shown = |input: bool| layout.public.iter().any(|t| t.input == input);
     let parts = [(true, weights), (!shown(true), inputs), (!shown(false), outputs)];
     let parts: Vec<&str> =
         parts.iter().filter(|(hidden, _)| *hidden).map(|(_, name)| *name).collect();
@@ -20,8 +21,8 @@ fn private(key: &Key, weights: &str, inputs: &str, outputs: &str) -> String {
 }
 
 /// What proofs do not show, hidden or not.
-pub fn not_shown(key: &Key) -> String {
-    private(key, "the weights (the key commits to them)", "the inputs", "the outputs")
+pub fn not_shown(layout: &Layout) -> String {
+    private(layout, "the weights (the key commits to them)", "the inputs", "the outputs")
 }
 
 /// For whoever makes proofs.
@@ -29,7 +30,7 @@ pub fn line(key: &Key) -> String {
     if !key.hides() {
         return "nothing is hidden: anyone may learn about weights and inputs from proofs".into();
     }
-    let what = private(key, "weights", "private inputs", "private outputs");
+    let what = private(&key.layout, "weights", "private inputs", "private outputs");
     match budget::proofs(key) {
         None => format!("hides {what}, for any number of proofs"),
         Some(n) => format!("hides {what} for {n} proofs; then `veristar rotate`"),

@@ -1,6 +1,6 @@
 //! `veristar inspect`: what a model, package, key or proof holds.
 
-use super::{bits, cells, files, hiding, memory, setup, text, ui::Ui};
+use super::{bits, cells, files, hiding, memory, setup, text, ui::Ui, winterfell};
 use anyhow::{Context, Result};
 use clap::Args;
 use ndarray::{ArrayD, IxDyn};
@@ -50,6 +50,11 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
             Ok(answer)
         }
         files::Kind::Proof => proof(arguments, &bytes, ui),
+        files::Kind::WinterfellPackage => winterfell::inspect::package(&arguments.file, ui),
+        files::Kind::WinterfellKey => winterfell::inspect::key(&arguments.file, ui),
+        files::Kind::WinterfellProof => {
+            winterfell::inspect::proof(&arguments.file, arguments.key.as_deref(), &bytes, ui)
+        }
         files::Kind::Ranges => {
             ui.say(format!("proof of weight ranges, {}", text::size(bytes.len())));
             ui.say("check it with: veristar verify-ranges NAME.vk NAME.vranges");
@@ -119,7 +124,7 @@ fn say_count(ui: &Ui, count: &Result<Option<Count>>) {
     }
 }
 
-fn tensors_json(graph: &Graph, ids: &[usize]) -> Value {
+pub fn tensors_json(graph: &Graph, ids: &[usize]) -> Value {
     let tensors = ids.iter().filter_map(|id| graph.tensors.get(*id));
     tensors
         .map(|t| {
@@ -150,6 +155,18 @@ fn say_key(ui: &Ui, key: &Key, program: Option<&Program>) {
         p.queries,
         p.pow_bits,
     ));
+    say_public(ui, layout);
+    let rows = cells::rows(layout, program);
+    ui.say("\ntables (columns of each tree, cells committed for a proof):");
+    ui.say(cells::table(&rows));
+    say_totals(ui, layout, &rows);
+    ui.say(format!("\nsecurity: {}", bits::line(key)));
+    ui.say(bits::table(key));
+    ui.say(format!("{}\n{}", hiding::promise(key), hiding::line(key)));
+}
+
+/// Public tensors.
+pub fn say_public(ui: &Ui, layout: &Layout) {
     let rows: Vec<Vec<String>> = layout
         .public
         .iter()
@@ -175,16 +192,9 @@ fn say_key(ui: &Ui, key: &Key, program: Option<&Program>) {
             ));
         }
     }
-    let rows = cells::rows(layout, program);
-    ui.say("\ntables (columns of each tree, cells committed for a proof):");
-    ui.say(cells::table(&rows));
-    say_totals(ui, layout, &rows);
-    ui.say(format!("\nsecurity: {}", bits::line(key)));
-    ui.say(bits::table(key));
-    ui.say(format!("{}\n{}", hiding::promise(key), hiding::line(key)));
 }
 
-fn say_totals(ui: &Ui, layout: &Layout, rows: &[cells::Row]) {
+pub fn say_totals(ui: &Ui, layout: &Layout, rows: &[cells::Row]) {
     let totals = cells::totals(layout, rows);
     let count = |name: &str| totals[name].as_u64().map(text::count).unwrap_or_default();
     ui.say(format!("{} cells in {} columns", count("cells"), count("committed_columns")));
@@ -201,8 +211,30 @@ fn say_totals(ui: &Ui, layout: &Layout, rows: &[cells::Row]) {
 
 fn key_json(key: &Key, program: Option<&Program>, kind: &str, bytes: usize) -> Value {
     let rows = cells::rows(&key.layout, program);
-    let public: Vec<Value> = key
-        .layout
+    let mut answer = json!({
+        "kind": kind,
+        "backend": "stwo",
+        "bytes": bytes,
+        "model": key.name,
+        "fingerprint": files::fingerprint(key),
+        "architecture": hex(&key.architecture),
+        "program_root": hex(&key.program_root),
+        "weights_root": hex(&key.weights_root),
+        "preset": key.preset.name(),
+        "parameters": key.parameters(),
+        "batch": key.layout.batch,
+        "public": public_json(&key.layout),
+        "chips": cells::json(&rows),
+        "totals": cells::totals(&key.layout, &rows),
+        "security": bits::json(key),
+    });
+    hiding::json(&mut answer, key);
+    answer
+}
+
+/// What a key says of its public tensors.
+pub fn public_json(layout: &Layout) -> Value {
+    layout
         .public
         .iter()
         .map(|t| {
@@ -215,25 +247,7 @@ fn key_json(key: &Key, program: Option<&Program>, kind: &str, bytes: usize) -> V
                 "range": [t.range.lo, t.range.hi],
             })
         })
-        .collect();
-    let mut answer = json!({
-        "kind": kind,
-        "bytes": bytes,
-        "model": key.name,
-        "fingerprint": files::fingerprint(key),
-        "architecture": hex(&key.architecture),
-        "program_root": hex(&key.program_root),
-        "weights_root": hex(&key.weights_root),
-        "preset": key.preset.name(),
-        "parameters": key.parameters(),
-        "batch": key.layout.batch,
-        "public": public,
-        "chips": cells::json(&rows),
-        "totals": cells::totals(&key.layout, &rows),
-        "security": bits::json(key),
-    });
-    hiding::json(&mut answer, key);
-    answer
+        .collect()
 }
 
 fn proof(arguments: &Arguments, bytes: &[u8], ui: &Ui) -> Result<Value> {
@@ -248,7 +262,8 @@ fn proof(arguments: &Arguments, bytes: &[u8], ui: &Ui) -> Result<Value> {
         );
     }
     ui.say(format!("proof, {}, made for key {}", text::size(bytes.len()), hex(&key_of)));
-    let mut answer = json!({ "kind": "proof", "bytes": bytes.len(), "key": hex(&key_of) });
+    let mut answer =
+        json!({ "kind": "proof", "backend": "stwo", "bytes": bytes.len(), "key": hex(&key_of) });
     let Some((key, _)) = key else {
         ui.say("its sections depend on the key: pass it with --key NAME.vk to see them");
         return Ok(answer);

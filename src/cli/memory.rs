@@ -30,6 +30,11 @@ pub struct Limit {
 }
 
 impl Arguments {
+    /// Whether less memory is asked for.
+    pub const fn is_low(&self) -> bool {
+        self.low_memory
+    }
+
     /// What the prover keeps.
     pub const fn keep(&self) -> Keep {
         match self.low_memory {

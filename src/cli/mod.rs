@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `calibrate_page` | a page about precision |
 //! | `setup`, `calibrate_report`, `run`, `prove`, `verify`, `rotate`, `verify_rotation`, `verify_ranges`, `inspect`, `demo` | one command each |
+//! | `winterfell` | what the commands do for the other backend |
 //! | `starknet` | `veristar starknet ..`: the contract on Starknet |
 //! | `doctor` | what this machine offers |
 //! | `manual` | shell completions and manual pages |
@@ -51,6 +52,7 @@ mod ui;
 mod verify;
 mod verify_ranges;
 mod verify_rotation;
+mod winterfell;
 mod worker;
 
 use clap::{error::ErrorKind, CommandFactory, Parser, Subcommand};
@@ -82,7 +84,8 @@ Examples:
 
 Exit codes: 0 success or valid proof; 1 proof refused; 2 unusable arguments, files or data.
 Proofs hide weights and private inputs, for a number of proofs that set-up chooses; then `veristar
-rotate` commits to the weights anew. With `setup --no-hiding` they hide nothing."
+rotate` commits to the weights anew. With `setup --no-hiding` they hide nothing, and neither do those of the
+second backend, `setup --backend winterfell`."
 )]
 struct Cli {
     /// Print one JSON object on standard output instead of text.

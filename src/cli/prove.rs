@@ -1,5 +1,6 @@
 //! `veristar prove`: a proof that the model gives this output.
 
+use super::winterfell::{self, Backend};
 use super::{context, data, files, hiding, machine, memory, profile::Profile, text, ui::Ui};
 use anyhow::{bail, Context, Result};
 use clap::Args;
@@ -38,6 +39,9 @@ pub struct Arguments {
     /// Prove all rows in one proof; set-up's --batch must be their number.
     #[arg(long)]
     batch: bool,
+    /// The backend that the package was set up for: it is in the package, and checked if said here.
+    #[arg(long, value_enum)]
+    backend: Option<Backend>,
     #[command(flatten)]
     context: context::Arguments,
     #[command(flatten)]
@@ -51,6 +55,18 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    fn check_backend(&self, of_package: Backend) -> Result<()> {
+        match self.backend {
+            Some(backend) if backend != of_package => bail!(
+                "`{}` was set up for the {} backend: leave --backend out, or run `veristar setup` again with --backend {}",
+                self.package.display(),
+                of_package.name(),
+                backend.name()
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// The rows to prove must be exactly as many as the key proves at once.
     fn check_rows(&self, rows: usize, batch: usize) -> Result<()> {
         if rows == batch {
@@ -87,7 +103,26 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     };
 
     ui.step("reading");
-    let package = files::read_package_for_proving(&arguments.package)?;
+    let package = match files::read_any_package_for_proving(&arguments.package)? {
+        files::AnyPackage::Stwo(package) => *package,
+        files::AnyPackage::Winterfell(package) => {
+            arguments.check_backend(Backend::Winterfell)?;
+            if !arguments.context.is_empty() {
+                bail!("proofs of the winterfell backend have no context: leave --context out, or set up for the stwo backend");
+            }
+            if arguments.memory.is_low() {
+                bail!("the winterfell backend has no --low-memory: leave it out");
+            }
+            let job = winterfell::Job {
+                input: &arguments.input,
+                row: arguments.row,
+                output: &arguments.output,
+                profile: arguments.profile,
+            };
+            return job.run(*package, &|rows, batch| arguments.check_rows(rows, batch), ui);
+        }
+    };
+    arguments.check_backend(Backend::Stwo)?;
     let context = arguments.context.read(&package.key)?;
     let budget = Budget::open(&arguments.package, &package.key)?;
     // Before the work; the place is taken after it.
@@ -152,6 +187,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         .collect();
     let mut answer = json!({
         "proof": { "path": path, "bytes": bytes.len() },
+        "backend": "stwo",
         "key": files::fingerprint(key),
         "context": context.as_ref().map(context::hex),
         "batch": batch,
@@ -180,7 +216,7 @@ pub fn check_inputs(graph: &Graph, inputs: &[Vec<Vec<i64>>]) -> Result<(), Model
     inputs.iter().try_for_each(|row| interpret::run(&only, row).map(|_| ()))
 }
 
-fn phase_table(phases: &[(&str, Duration)], inner: &[(String, Duration)]) -> String {
+pub fn phase_table(phases: &[(&str, Duration)], inner: &[(String, Duration)]) -> String {
     let mut rows = Vec::new();
     for (name, time) in phases {
         rows.push(vec![(*name).to_string(), text::time(*time)]);

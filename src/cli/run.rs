@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::{json, Value};
 use std::path::PathBuf;
-use veristar::model::interpret;
+use veristar::model::{interpret, FieldBound};
 use veristar::onnx::report::quantise_inputs;
 
 /// Run the quantised model beside the float one, without proving.
@@ -46,15 +46,18 @@ impl Compared {
 
 pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     ui.step("loading the model");
-    let (package, _) = files::read_package(&arguments.package)?;
-    let model = data::float_model(&package)?;
-    let rows = data::load(&arguments.input, &package.graph, arguments.row)?;
-    let graph = &package.graph;
+    let (package, _) = files::read_any_package(&arguments.package)?;
+    let (graph, onnx, field) = match &package {
+        files::AnyPackage::Stwo(p) => (&p.graph, &p.onnx, FieldBound::M31),
+        files::AnyPackage::Winterfell(p) => (&p.graph, &p.onnx, p.key.precision.bound()),
+    };
+    let model = data::float_model(onnx, graph)?;
+    let rows = data::load(&arguments.input, graph, arguments.row)?;
     let mut all = Vec::new();
     for (index, row) in rows.rows.iter().enumerate() {
         ui.step(format!("running row {index} of {}", rows.len()));
         let number = arguments.row.unwrap_or(index);
-        let run = interpret::outputs(graph, &quantise_inputs(graph, row))
+        let run = interpret::outputs_in(graph, &quantise_inputs(graph, row), field)
             .with_context(|| format!("row {number} of `{}`", arguments.input.display()))?;
         let reals = data::real_outputs(graph, &run).into_iter();
         let outputs = reals.zip(data::float_outputs(&model, row)?);
@@ -82,7 +85,12 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
             })
         })
         .collect();
+    let backend = match &package {
+        files::AnyPackage::Stwo(_) => "stwo",
+        files::AnyPackage::Winterfell(_) => "winterfell",
+    };
     Ok(json!({
+        "backend": backend,
         "rows": rows.len(),
         "outputs": outputs,
         "largest_difference": worst,

@@ -1,5 +1,6 @@
 //! `veristar setup`: an ONNX file becomes a prover's package and a public key.
 
+use super::winterfell::{self, Backend};
 use super::{bits, cells, files, hiding, memory, quantising, text, ui::Ui};
 use anyhow::{bail, Context, Result};
 use clap::{Args, ValueEnum};
@@ -15,6 +16,7 @@ use veristar::onnx::{
 use veristar::prover::ranges::prove_ranges;
 use veristar::prover::{budget, Draft, HidingOption, Package, SetupOptions};
 use veristar::security::Preset;
+use veristar::winterfell::Preset as WinterfellPreset;
 
 /// Turn an ONNX model into NAME.vsm (for the prover: keep it private) and NAME.vk (publish it).
 #[derive(Args)]
@@ -24,6 +26,7 @@ Examples:
   veristar setup model.onnx --calibration train.npz --preset compact --public input,output -o model
   veristar setup ocr.onnx --calibration x.npy --shape x=1,3,48,192 -o ocr
   veristar setup model.onnx --calibration train.npz --proofs 1000 -o model
+  veristar setup model.onnx --calibration train.npz --backend winterfell --precision high -o model
 
 Calibration data: .npz, .npy, or JSON {\"input_data\": [[...], ...]}; the first axis counts samples.
 Labels in an .npz (`y` or `labels`) give accuracies. NAME.vsm holds the weights; NAME.vk does not.
@@ -38,7 +41,16 @@ pub struct Arguments {
     /// More inputs, with labels, to report accuracy on.
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
+    /// stwo: quick, and hides. winterfell: a second, independent prover over a field of 64 bits, whose
+    /// proofs hide nothing [default: stwo; winterfell with --precision high]
+    #[arg(long, value_enum)]
+    backend: Option<Backend>,
+    /// high: activations of 24 bits where that can be, far nearer to float. Needs the winterfell
+    /// backend, whose proofs hide nothing.
+    #[arg(long, value_enum, default_value = "standard")]
+    precision: PrecisionName,
     /// fast: quick to prove. compact: shorter proofs, slower to make. starknet: for the contract there.
+    /// proven: 96 bits by theorems alone (winterfell only).
     #[arg(long, value_enum, default_value = "fast")]
     preset: PresetName,
     /// What a proof shows: a list of input, output; or none.
@@ -78,6 +90,13 @@ enum PresetName {
     Fast,
     Compact,
     Starknet,
+    Proven,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PrecisionName {
+    Standard,
+    High,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -130,6 +149,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     if public(Visible::None) && arguments.public.len() > 1 {
         bail!("--public none stands alone; give a list of input and output, or none");
     }
+    let backend = arguments.backend()?;
     let start = Instant::now();
     ui.step("loading the model");
     let onnx = files::read(&arguments.model)?;
@@ -149,17 +169,33 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let options =
         QuantiseOptions { any_weights: arguments.prove_ranges, ..arguments.quantising.options() };
     let model = arguments.quantising.smoothed(model, &calibration)?;
+    let preset = match backend {
+        Choice::Stwo(preset) => preset,
+        Choice::Winterfell(preset) => {
+            let setup = winterfell::Setup {
+                name: stem(&arguments.model),
+                model,
+                onnx,
+                calibration,
+                test,
+                options,
+                quantising: &arguments.quantising,
+                high: arguments.precision == PrecisionName::High,
+                preset,
+                batch: arguments.batch as usize,
+                public: [public(Visible::Input), public(Visible::Output)],
+                outputs,
+                start,
+            };
+            return setup.run(ui);
+        }
+    };
     let quantised = quantise(&model, &calibration, &options)?;
     let mut graph = quantised.graph;
     graph.name = stem(&arguments.model);
     let test = test.map(|test| evaluate(&model, &graph, &test)).transpose()?;
 
     ui.step("compiling and committing");
-    let preset = match arguments.preset {
-        PresetName::Fast => Preset::Fast,
-        PresetName::Compact => Preset::Compact,
-        PresetName::Starknet => Preset::Starknet,
-    };
     let batch = arguments.batch as usize;
     let public = public_tensors(&graph, public(Visible::Input), public(Visible::Output));
     let hiding = arguments.hiding();
@@ -220,7 +256,49 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     Ok(answer)
 }
 
+/// A backend with its preset.
+#[derive(Clone, Copy)]
+enum Choice {
+    Stwo(Preset),
+    Winterfell(WinterfellPreset),
+}
+
 impl Arguments {
+    /// The backend, if all options are for it.
+    fn backend(&self) -> Result<Choice> {
+        let high = self.precision == PrecisionName::High;
+        let backend = match (self.backend, high) {
+            (Some(Backend::Stwo), true) => bail!("--precision high needs sums that the stwo backend's 31 bits do not hold: use --backend winterfell, whose proofs hide nothing"),
+            (Some(backend), _) => backend,
+            (None, true) => Backend::Winterfell,
+            (None, false) => Backend::Stwo,
+        };
+        if backend == Backend::Stwo {
+            return Ok(Choice::Stwo(match self.preset {
+                PresetName::Fast => Preset::Fast,
+                PresetName::Compact => Preset::Compact,
+                PresetName::Starknet => Preset::Starknet,
+                PresetName::Proven => bail!("--preset proven is the winterfell backend's: add --backend winterfell, whose proofs hide nothing, or choose fast or compact"),
+            }));
+        }
+        let chosen = match self.backend {
+            Some(_) => "the winterfell backend",
+            None => "the winterfell backend, which --precision high uses,",
+        };
+        if self.proofs.is_some() {
+            bail!("--proofs N says for how many proofs a key hides, and proofs of {chosen} hide nothing: leave it out, or use the stwo backend");
+        }
+        if self.prove_ranges {
+            bail!("{chosen} has no proof of ranges: leave --prove-ranges out, or use the stwo backend");
+        }
+        Ok(Choice::Winterfell(match self.preset {
+            PresetName::Fast => WinterfellPreset::Fast,
+            PresetName::Compact => WinterfellPreset::Compact,
+            PresetName::Proven => WinterfellPreset::Proven,
+            PresetName::Starknet => bail!("the contract on Starknet takes no proofs of {chosen}: choose --preset fast, compact or proven, or use the stwo backend"),
+        }))
+    }
+
     /// The last proof that a key hides for is kept for its rotation; a proof of ranges takes one too.
     fn hiding(&self) -> HidingOption {
         match (self.no_hiding, self.proofs) {
@@ -308,6 +386,7 @@ impl Made<'_> {
         let rows = cells::rows(&key.layout, None);
         let mut answer = json!({
             "model": key.name,
+            "backend": "stwo",
             "package": { "path": self.package_path, "bytes": written.package },
             "key": { "path": self.key_path, "bytes": written.key, "fingerprint": files::fingerprint(key) },
             "preset": key.preset.name(),

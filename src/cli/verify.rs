@@ -3,13 +3,13 @@
 //! A file that does not begin as a proof of this version is unusable (exit 2); whatever is wrong
 //! after that, a cut included, is a refusal (exit 1).
 
-use super::{bits, context, data, files, hiding, text, ui::Ui, Refused};
-use anyhow::{Context, Result};
+use super::{bits, context, data, files, hiding, text, ui::Ui, winterfell, Refused};
+use anyhow::{bail, Context, Result};
 use clap::Args;
 use serde_json::{json, Value};
 use std::path::PathBuf;
 use std::time::Instant;
-use veristar::air::program::PublicTensor;
+use veristar::air::program::{Layout, PublicTensor};
 use veristar::verifier::hash::Hash;
 use veristar::verifier::verify::{hex, verify};
 use veristar::verifier::{FormatError, Key, Proof, VerifyError};
@@ -34,8 +34,19 @@ pub struct Arguments {
 
 pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     ui.step("verifying");
-    let (key, key_bytes) = files::read_key(&arguments.key)?;
+    let kind = files::Kind::of(&files::read(&arguments.key)?);
     let bytes = files::read(&arguments.proof)?;
+    if kind == files::Kind::WinterfellKey {
+        return winterfell::verify(&arguments.key, &arguments.proof, &bytes, ui);
+    }
+    let (key, key_bytes) = files::read_key(&arguments.key)?;
+    if files::Kind::of(&bytes) == files::Kind::WinterfellProof {
+        bail!(
+            "`{}` is a proof of the Winterfell backend, and `{}` a key of the stwo backend: verify it under the NAME.vk from its own set-up",
+            arguments.proof.display(),
+            arguments.key.display()
+        );
+    }
     files::expect(
         &arguments.proof,
         &bytes,
@@ -61,12 +72,12 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     ui.say(format!("valid: the proof holds under key {fingerprint}"));
     ui.say(format!("model `{}`", key.name));
     for (tensor, values) in key.layout.public.iter().zip(&values) {
-        say(ui, &key, tensor, values);
+        say(ui, &key.layout, tensor, values);
     }
     if let Some(context) = &context {
         ui.say(format!("made for the context {}, and for no other", context::hex(context)));
     }
-    ui.say(format!("not shown: {}", hiding::not_shown(&key)));
+    ui.say(format!("not shown: {}", hiding::not_shown(&key.layout)));
     ui.say(format!("  ({})", hiding::promise(&key)));
     ui.say(format!("security: {} (preset {})", bits::line(&key), key.preset.name()));
     ui.say(format!(
@@ -77,13 +88,14 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     ));
     let mut answer = json!({
         "valid": true,
+        "backend": "stwo",
         "key": fingerprint,
         "model": key.name,
         "preset": key.preset.name(),
         "batch": key.layout.batch,
         "context": context.as_ref().map(context::hex),
-        "public": public_json(&key, &values),
-        "not_shown": hiding::not_shown(&key),
+        "public": public_json(&key.layout, &values),
+        "not_shown": hiding::not_shown(&key.layout),
         "security": bits::json(&key),
         "proof_bytes": bytes.len(),
         "key_bytes": key_bytes,
@@ -117,11 +129,11 @@ fn role(tensor: &PublicTensor) -> &'static str {
     }
 }
 
-fn say(ui: &Ui, key: &Key, tensor: &PublicTensor, values: &[i32]) {
+pub fn say<T: Copy + Into<i64>>(ui: &Ui, layout: &Layout, tensor: &PublicTensor, values: &[T]) {
     let reals = data::real_public(tensor, values);
-    let length = (reals.len() / key.layout.batch.max(1) as usize).max(1);
+    let length = (reals.len() / layout.batch.max(1) as usize).max(1);
     for (number, values) in reals.chunks(length).enumerate() {
-        let which = match key.layout.batch {
+        let which = match layout.batch {
             1 => String::new(),
             _ => format!(" of inference {number}"),
         };
@@ -130,8 +142,8 @@ fn say(ui: &Ui, key: &Key, tensor: &PublicTensor, values: &[i32]) {
 }
 
 /// Public values, tensor by tensor.
-pub fn public_json(key: &Key, values: &[Vec<i32>]) -> Value {
-    let tensors = key.layout.public.iter().zip(values);
+pub fn public_json<T: Copy + Into<i64>>(layout: &Layout, values: &[Vec<T>]) -> Value {
+    let tensors = layout.public.iter().zip(values);
     tensors
         .map(|(tensor, values)| {
             json!({
@@ -141,7 +153,7 @@ pub fn public_json(key: &Key, values: &[Vec<i32>]) -> Value {
                 "scale": tensor.scale,
                 "zero_point": tensor.zero_point,
                 "values": data::real_public(tensor, values),
-                "integers": values,
+                "integers": values.iter().map(|v| (*v).into()).collect::<Vec<i64>>(),
             })
         })
         .collect()

@@ -2,49 +2,131 @@
 
 use crate::report::{Claims, Inspection, KeyReport, Reason, Verdict};
 use veristar_verifier::verify::{hex, verify};
+#[cfg(feature = "winterfell")]
+use veristar_verifier::winterfell::{self, WinterfellKey, WinterfellProof};
 use veristar_verifier::{Key, Proof, VerifyError};
+
+/// A key that has been read and found usable.
+pub enum AnyKey {
+    /// Of the stwo backend.
+    Stwo(Key),
+    /// Of the Winterfell backend.
+    #[cfg(feature = "winterfell")]
+    Winterfell(WinterfellKey),
+}
+
+impl AnyKey {
+    /// What it says.
+    pub fn report(&self) -> KeyReport {
+        match self {
+            Self::Stwo(key) => KeyReport::new(key),
+            #[cfg(feature = "winterfell")]
+            Self::Winterfell(key) => KeyReport::of_winterfell(key),
+        }
+    }
+}
 
 /// Reads a key.
 ///
 /// # Errors
 /// Why it is unusable.
-pub fn load(bytes: &[u8]) -> Result<Key, Reason> {
-    Ok(Key::from_bytes(bytes)?)
+pub fn load(bytes: &[u8]) -> Result<AnyKey, Reason> {
+    #[cfg(feature = "winterfell")]
+    if bytes.starts_with(b"VERISTWK") {
+        return Ok(AnyKey::Winterfell(WinterfellKey::from_bytes(bytes)?));
+    }
+    Ok(AnyKey::Stwo(Key::from_bytes(bytes)?))
 }
 
 /// Checks a proof under a key. Everything that is wrong with the proof is a refusal.
-pub fn check(key: &Key, proof: &[u8]) -> Verdict {
-    let proven = read(key, proof).and_then(|proof| {
-        let verified = verify(key, &proof)?;
-        let integers: Vec<_> = verified.public.into_iter().map(|(_, values)| values).collect();
-        Ok(Claims::new(key, &integers))
-    });
-    Verdict::new(key, proven)
+pub fn check(key: &AnyKey, proof: &[u8]) -> Verdict {
+    let proven = match key {
+        #[cfg(feature = "winterfell")]
+        _ if is_of_other_backend(key, proof) => Err(Reason::other_backend()),
+        AnyKey::Stwo(key) => stwo(key, proof).map_err(Reason::from),
+        #[cfg(feature = "winterfell")]
+        AnyKey::Winterfell(key) => by_winterfell(key, proof).map_err(Reason::from),
+    };
+    match key {
+        AnyKey::Stwo(key) => Verdict::new(key, proven),
+        #[cfg(feature = "winterfell")]
+        AnyKey::Winterfell(key) => Verdict::of_winterfell(key, proven),
+    }
+}
+
+fn stwo(key: &Key, bytes: &[u8]) -> Result<Claims, VerifyError> {
+    let proof = read(key, bytes)?;
+    let verified = verify(key, &proof)?;
+    let integers: Vec<_> = verified.public.into_iter().map(|(_, values)| values).collect();
+    Ok(Claims::new(&key.layout, &integers))
+}
+
+#[cfg(feature = "winterfell")]
+fn by_winterfell(key: &WinterfellKey, bytes: &[u8]) -> Result<Claims, winterfell::VerifyError> {
+    let proof = WinterfellProof::for_key(bytes, key)?;
+    let verified = winterfell::verify(key, &proof)?;
+    let integers: Vec<_> = verified.public.into_iter().map(|(_, values)| values).collect();
+    Ok(Claims::new(&key.layout, &integers))
+}
+
+/// Whether these are a proof's bytes, and not of the key's backend.
+#[cfg(feature = "winterfell")]
+fn is_of_other_backend(key: &AnyKey, proof: &[u8]) -> bool {
+    match key {
+        AnyKey::Stwo(_) => proof.starts_with(b"VERISTWP"),
+        AnyKey::Winterfell(_) => proof.starts_with(b"VERISTRP"),
+    }
 }
 
 /// Says what a file is, without checking a proof. With the key, what the proof claims.
-pub fn inspect(bytes: &[u8], key: Option<&Key>) -> Inspection {
-    let unusable = |of, error: VerifyError| Inspection::Unusable { of, reason: error.into() };
+pub fn inspect(bytes: &[u8], key: Option<&AnyKey>) -> Inspection {
+    let unusable = |of, reason: Reason| Inspection::Unusable { of, reason };
     match bytes.get(..8) {
-        Some(b"VERISTRK") => match Key::from_bytes(bytes) {
-            Ok(key) => Inspection::Key { key: Box::new(KeyReport::new(&key)) },
-            Err(error) => unusable("key", error),
+        Some(b"VERISTRK") => match load(bytes) {
+            Ok(key) => Inspection::Key { key: Box::new(key.report()) },
+            Err(reason) => unusable("key", reason),
+        },
+        #[cfg(feature = "winterfell")]
+        Some(b"VERISTWK") => match load(bytes) {
+            Ok(key) => Inspection::Key { key: Box::new(key.report()) },
+            Err(reason) => unusable("key", reason),
         },
         Some(b"VERISTRP") => match Proof::key_of(bytes) {
             Ok(made_for) => {
-                let read = key.map(|key| (key, read(key, bytes)));
-                let (claims, reason) = match read {
-                    Some((key, Ok(proof))) => (Some(Claims::new(key, &proof.public)), None),
-                    Some((_, Err(error))) => (None, Some(error.into())),
-                    None => (None, None),
-                };
-                Inspection::Proof { made_for: hex(&made_for), claims, reason }
+                let read = key.map(|key| claims(key, bytes));
+                Inspection::proof(&made_for, read)
             }
-            Err(error) => unusable("proof", error.into()),
+            Err(error) => unusable("proof", VerifyError::from(error).into()),
+        },
+        #[cfg(feature = "winterfell")]
+        Some(b"VERISTWP") => match WinterfellProof::key_of(bytes) {
+            Ok(made_for) => {
+                let read = key.map(|key| claims(key, bytes));
+                Inspection::proof(&made_for, read)
+            }
+            Err(error) => unusable("proof", winterfell::VerifyError::from(error).into()),
         },
         Some(b"VERISTRM") => Inspection::Package,
+        #[cfg(feature = "winterfell")]
+        Some(b"VERISTWM") => Inspection::Package,
         Some(b"VERISTRR") => Inspection::Ranges,
         _ => Inspection::Foreign,
+    }
+}
+
+/// What a proof claims, unchecked.
+fn claims(key: &AnyKey, bytes: &[u8]) -> Result<Claims, Reason> {
+    #[cfg(feature = "winterfell")]
+    if is_of_other_backend(key, bytes) {
+        return Err(Reason::other_backend());
+    }
+    match key {
+        AnyKey::Stwo(key) => Ok(Claims::new(&key.layout, &read(key, bytes)?.public)),
+        #[cfg(feature = "winterfell")]
+        AnyKey::Winterfell(key) => {
+            let proof = WinterfellProof::for_key(bytes, key)?;
+            Ok(Claims::new(&key.layout, &proof.public))
+        }
     }
 }
 
@@ -136,6 +218,95 @@ mod tests {
         assert_eq!(inspect(b"VERISTRM..", None), Inspection::Package);
         assert_eq!(inspect(b"VERISTRR..", None), Inspection::Ranges);
         assert_eq!(inspect(b"", None), Inspection::Foreign);
-        assert_eq!(load(PROOF).unwrap_err().code, "wrong-kind");
+        assert_eq!(load(PROOF).err().map(|reason| reason.code), Some("wrong-kind"));
+    }
+
+    /// Frozen keys and proofs of the Winterfell backend, and whatever a stranger may send in their place.
+    #[cfg(feature = "winterfell")]
+    mod of_winterfell {
+        use super::*;
+
+        const FILES: [(&[u8], &[u8]); 2] = [
+            (
+                include_bytes!("../../tests/fixtures/winterfell/standard.vk"),
+                include_bytes!("../../tests/fixtures/winterfell/standard.vproof"),
+            ),
+            (
+                include_bytes!("../../tests/fixtures/winterfell/high.vk"),
+                include_bytes!("../../tests/fixtures/winterfell/high.vproof"),
+            ),
+        ];
+
+        #[test]
+        fn proofs_are_checked() {
+            for (key, proof) in FILES {
+                let key = load(key).unwrap();
+                let verdict = check(&key, proof);
+                assert_eq!((verdict.valid, verdict.reason), (true, None));
+                let output = &verdict.claims.outputs[0];
+                assert!((0.0..=1.0).contains(&output.values[0]));
+                assert!(verdict.security.conjectured >= 96);
+                let report = key.report();
+                assert!(!report.hidden.zero_knowledge);
+                assert!(matches!(
+                    inspect(proof, Some(&key)),
+                    Inspection::Proof { claims: Some(claims), .. } if claims.outputs.len() == 1
+                ));
+            }
+        }
+
+        #[test]
+        fn changed_proofs_are_refused() {
+            for (key, proof) in FILES {
+                let key = load(key).unwrap();
+                let mut changed = proof.to_vec();
+                changed[42] ^= 1; // the first public value
+                assert_eq!(code(&check(&key, &changed)), "totals");
+                changed = proof.to_vec();
+                changed[10] ^= 1; // the fingerprint of the key
+                assert_eq!(code(&check(&key, &changed)), "other-key");
+                for at in (0..proof.len()).step_by(proof.len() / 97) {
+                    changed = proof.to_vec();
+                    changed[at] ^= 0x55;
+                    assert!(!check(&key, &changed).valid, "byte {at}");
+                    assert!(!check(&key, &proof[..at]).valid, "cut at {at}");
+                }
+                changed = proof.to_vec();
+                changed.push(0);
+                assert_eq!(code(&check(&key, &changed)), "trailing");
+            }
+        }
+
+        /// A changed key is unusable or another key; none makes the verifier panic.
+        #[test]
+        fn changed_keys_are_refused() {
+            let (key, proof) = FILES[1];
+            for at in 0..key.len() {
+                for bit in [0x01, 0x80, 0xff] {
+                    let mut changed = key.to_vec();
+                    changed[at] ^= bit;
+                    if let Ok(changed) = load(&changed) {
+                        assert!(!check(&changed, proof).valid, "byte {at}");
+                    }
+                }
+                assert!(load(&key[..at]).is_err());
+            }
+        }
+
+        #[test]
+        fn backends_are_told_apart() {
+            let (key, proof) = FILES[0];
+            let (own, other) = (load(key).unwrap(), load(KEY).unwrap());
+            assert_eq!(code(&check(&own, PROOF)), "other-backend");
+            assert_eq!(code(&check(&other, proof)), "other-backend");
+            assert_eq!(code(&check(&own, key)), "wrong-kind");
+            assert!(matches!(
+                inspect(proof, Some(&other)),
+                Inspection::Proof { claims: None, reason: Some(_), .. }
+            ));
+            assert!(matches!(inspect(key, None), Inspection::Key { .. }));
+            assert_eq!(inspect(b"VERISTWM..", None), Inspection::Package);
+            assert_eq!(load(proof).err().map(|reason| reason.code), Some("wrong-kind"));
+        }
     }
 }

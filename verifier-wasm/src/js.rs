@@ -4,14 +4,13 @@
 //! their types and turns what is thrown here, `{ code, message }`, into an error class.
 
 use crate::check;
-use crate::report::KeyReport;
 use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::{wasm_bindgen, JsValue};
 
 /// A key that has been read and found usable.
 #[wasm_bindgen]
-pub struct Key(veristar_verifier::Key);
+pub struct Key(check::AnyKey);
 
 fn object(value: &impl Serialize) -> Result<JsValue, JsValue> {
     // Absent values are `null`, so that every declared field is there.
@@ -27,7 +26,7 @@ impl Key {
     /// # Errors
     /// None that is known: JavaScript values can always be made.
     pub fn report(&self) -> Result<JsValue, JsValue> {
-        object(&KeyReport::new(&self.0))
+        object(&self.0.report())
     }
 }
 

@@ -4,10 +4,21 @@
 //! JavaScript number is one.
 
 use serde::Serialize;
-use veristar_air::program::PublicTensor;
+use veristar_air::program::{Layout, PublicTensor};
 use veristar_security::{Account, Bits};
 use veristar_verifier::verify::hex;
+#[cfg(feature = "winterfell")]
+use veristar_verifier::winterfell;
 use veristar_verifier::{Key, VerifyError};
+
+/// A public integer. Those of the Winterfell backend have up to 62 bits, of which a JavaScript number
+/// holds 53.
+#[cfg(not(feature = "winterfell"))]
+pub type Integer = i32;
+/// A public integer. Those of the Winterfell backend have up to 62 bits, of which a JavaScript number
+/// holds 53.
+#[cfg(feature = "winterfell")]
+pub type Integer = f64;
 
 /// Why bytes are unusable or a proof is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,6 +43,28 @@ impl From<VerifyError> for Reason {
             _ => (None, None),
         };
         Self { code, message, expected, got }
+    }
+}
+
+#[cfg(feature = "winterfell")]
+impl From<winterfell::VerifyError> for Reason {
+    fn from(error: winterfell::VerifyError) -> Self {
+        let (code, message) = (error.code(), error.to_string());
+        let (expected, got) = match error {
+            winterfell::VerifyError::OtherKey { expected, got } => (Some(expected), Some(got)),
+            _ => (None, None),
+        };
+        Self { code, message, expected, got }
+    }
+}
+
+#[cfg(feature = "winterfell")]
+impl Reason {
+    /// A proof of one backend under a key of the other.
+    pub fn other_backend() -> Self {
+        let message =
+            "key and proof belong to different backends: use the key from the proof's own set-up";
+        Self { code: "other-backend", message: message.into(), expected: None, got: None }
     }
 }
 
@@ -62,7 +95,7 @@ pub struct Values {
     /// Real values, inference by inference, row-major.
     pub values: Vec<f64>,
     /// The integers that the proof is about.
-    pub integers: Vec<i32>,
+    pub integers: Vec<Integer>,
 }
 
 impl Tensor {
@@ -80,10 +113,12 @@ impl Tensor {
 }
 
 impl Values {
-    fn new(tensor: &PublicTensor, integers: &[i32]) -> Self {
-        let real = |integer: &i32| dequantise(tensor, i64::from(*integer));
+    fn new<T: Copy + Into<i64>>(tensor: &PublicTensor, integers: &[T]) -> Self {
+        let real = |integer: &T| dequantise(tensor, (*integer).into());
         let values = integers.iter().map(real).collect();
-        Self { tensor: Tensor::new(tensor), values, integers: integers.to_vec() }
+        // Exact without the feature: all are 32-bit integers then.
+        let integers = integers.iter().map(|integer| (*integer).into() as Integer).collect();
+        Self { tensor: Tensor::new(tensor), values, integers }
     }
 }
 
@@ -109,15 +144,9 @@ pub struct Hidden {
 }
 
 impl Hidden {
-    fn new(key: &Key) -> Self {
-        let shown = |input: bool| key.layout.public.iter().any(|t| t.input == input);
-        Self {
-            weights: true,
-            inputs: !shown(true),
-            outputs: !shown(false),
-            zero_knowledge: key.hides(),
-            proofs: key.proofs,
-        }
+    fn new(layout: &Layout, zero_knowledge: bool, proofs: u32) -> Self {
+        let shown = |input: bool| layout.public.iter().any(|t| t.input == input);
+        Self { weights: true, inputs: !shown(true), outputs: !shown(false), zero_knowledge, proofs }
     }
 }
 
@@ -171,6 +200,35 @@ impl Security {
     }
 }
 
+#[cfg(feature = "winterfell")]
+impl From<&winterfell::Security> for Security {
+    /// Its own estimate has one number for each source; it corrects nothing for random words, so what is
+    /// proven stands there.
+    fn from(security: &winterfell::Security) -> Self {
+        let source = |(name, bits): &(&'static str, u32)| Source {
+            name,
+            conjectured: *bits,
+            random_words: *bits,
+            unique_decoding: *bits,
+            johnson: *bits,
+        };
+        let test = Source {
+            name: "low-degree test and constraints",
+            conjectured: security.conjectured,
+            random_words: security.proven,
+            unique_decoding: security.unique_decoding,
+            johnson: security.list_decoding,
+        };
+        let sources = security.sources.iter().map(source).chain([test]).collect();
+        Self {
+            conjectured: security.conjectured,
+            random_words: security.proven,
+            proven: security.proven,
+            sources,
+        }
+    }
+}
+
 /// What a key says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct KeyReport {
@@ -201,12 +259,14 @@ pub struct KeyReport {
     pub security: Security,
 }
 
+/// Public inputs or outputs.
+fn tensors(layout: &Layout, input: bool) -> Vec<Tensor> {
+    layout.public.iter().filter(|t| t.input == input).map(Tensor::new).collect()
+}
+
 impl KeyReport {
     /// Of a key.
     pub fn new(key: &Key) -> Self {
-        let tensors = |input: bool| {
-            key.layout.public.iter().filter(|t| t.input == input).map(Tensor::new).collect()
-        };
         Self {
             name: key.name.clone(),
             fingerprint: hex(&key.fingerprint()),
@@ -215,10 +275,28 @@ impl KeyReport {
             weights_root: hex(&key.weights_root),
             preset: key.preset.name(),
             batch: key.layout.batch,
-            public_inputs: tensors(true),
-            outputs: tensors(false),
-            hidden: Hidden::new(key),
+            public_inputs: tensors(&key.layout, true),
+            outputs: tensors(&key.layout, false),
+            hidden: Hidden::new(&key.layout, key.hides(), key.proofs),
             security: Security::new(&key.security()),
+        }
+    }
+
+    /// Of a key of the Winterfell backend.
+    #[cfg(feature = "winterfell")]
+    pub fn of_winterfell(key: &winterfell::WinterfellKey) -> Self {
+        Self {
+            name: key.name.clone(),
+            fingerprint: hex(&key.fingerprint()),
+            architecture: hex(&key.architecture),
+            program_root: hex(&key.program_root),
+            weights_root: hex(&key.weights_root),
+            preset: key.preset.name(),
+            batch: key.layout.batch,
+            public_inputs: tensors(&key.layout, true),
+            outputs: tensors(&key.layout, false),
+            hidden: Hidden::new(&key.layout, key.hides(), 0),
+            security: (&key.security()).into(),
         }
     }
 }
@@ -235,9 +313,9 @@ pub struct Claims {
 
 impl Claims {
     /// Of a key's public tensors, in its order.
-    pub fn new(key: &Key, integers: &[Vec<i32>]) -> Self {
+    pub fn new<T: Copy + Into<i64>>(layout: &Layout, integers: &[Vec<T>]) -> Self {
         let of = |input: bool| {
-            let tensors = key.layout.public.iter().zip(integers);
+            let tensors = layout.public.iter().zip(integers);
             tensors.filter(|(t, _)| t.input == input).map(|(t, v)| Values::new(t, v)).collect()
         };
         Self { public_inputs: of(true), outputs: of(false) }
@@ -262,18 +340,34 @@ pub struct Verdict {
 
 impl Verdict {
     /// From what was proven, or why it was not.
-    pub fn new(key: &Key, outcome: Result<Claims, VerifyError>) -> Self {
+    pub fn new(key: &Key, outcome: Result<Claims, Reason>) -> Self {
+        Self::of(&key.fingerprint(), Security::new(&key.security()), outcome)
+    }
+
+    /// Under a key of the Winterfell backend.
+    #[cfg(feature = "winterfell")]
+    pub fn of_winterfell(key: &winterfell::WinterfellKey, outcome: Result<Claims, Reason>) -> Self {
+        Self::of(&key.fingerprint(), (&key.security()).into(), outcome)
+    }
+
+    fn of(fingerprint: &[u8], security: Security, outcome: Result<Claims, Reason>) -> Self {
         let (claims, reason) = match outcome {
             Ok(claims) => (claims, None),
-            Err(error) => (Claims::default(), Some(error.into())),
+            Err(reason) => (Claims::default(), Some(reason)),
         };
-        Self {
-            valid: reason.is_none(),
-            reason,
-            claims,
-            fingerprint: hex(&key.fingerprint()),
-            security: Security::new(&key.security()),
-        }
+        Self { valid: reason.is_none(), reason, claims, fingerprint: hex(fingerprint), security }
+    }
+}
+
+impl Inspection {
+    /// Of a proof, with what was read of it if its key is at hand.
+    pub fn proof(made_for: &[u8], read: Option<Result<Claims, Reason>>) -> Self {
+        let (claims, reason) = match read {
+            Some(Ok(claims)) => (Some(claims), None),
+            Some(Err(reason)) => (None, Some(reason)),
+            None => (None, None),
+        };
+        Self::Proof { made_for: hex(made_for), claims, reason }
     }
 }
 

@@ -33,3 +33,8 @@ pub use error::{FormatError, VerifyError};
 pub use key::Key;
 pub use proof::Proof;
 pub use verify::{verify, Verified};
+
+/// The verifier of the Winterfell backend: keys and proofs of its own, checked by a crate that shares
+/// only the chips with this one.
+#[cfg(feature = "winterfell")]
+pub use veristar_winterfell as winterfell;

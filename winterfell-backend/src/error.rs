@@ -45,6 +45,17 @@ pub enum FormatError {
 }
 
 impl FormatError {
+    /// The variant's name, for programs that cannot match on it.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Magic { .. } => "wrong-kind",
+            Self::Version { .. } => "version",
+            Self::Truncated { .. } => "truncated",
+            Self::Trailing { .. } => "trailing",
+            Self::Malformed { .. } => "malformed",
+        }
+    }
+
     /// What Winterfell's reader says of a section.
     pub(crate) fn of(section: &'static str, error: DeserializationError) -> Self {
         match error {
@@ -126,4 +137,25 @@ pub enum VerifyError {
     /// The number of opened values is wrong.
     #[error("the proof opens a wrong number of values")]
     Shape,
+}
+
+impl VerifyError {
+    /// The variant's name, for programs that cannot match on it: as the other backend's.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Format(error) => error.code(),
+            Self::OtherKey { .. } => "other-key",
+            Self::Key(_) => "unusable-key",
+            Self::Insecure { .. } => "insecure",
+            Self::Coin => "no-challenge",
+            Self::Point => "degenerate-point",
+            Self::PublicRange { .. } => "public-range",
+            Self::Totals => "totals",
+            Self::Constraints => "constraints",
+            Self::ProofOfWork => "proof-of-work",
+            Self::Opening { .. } => "opening",
+            Self::LowDegree(_) => "low-degree",
+            Self::Shape => "shape",
+        }
+    }
 }

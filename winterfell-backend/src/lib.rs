@@ -57,7 +57,8 @@ pub use prover::{prove, setup, Package, Prepared, ProveError, Proven, SetupOptio
 pub use verify::{verify, Verified};
 
 use veristar_model::FieldBound;
-use winter_math::StarkField;
 
 /// The bound that the field sets to integers, and the interpreter: `|v| < 2^62`.
-pub const BOUND: FieldBound = FieldBound { modulus: field::F::MODULUS };
+pub const BOUND: FieldBound = FieldBound::F64;
+
+const _: () = assert!(BOUND.modulus == <field::F as winter_math::StarkField>::MODULUS);

@@ -8,10 +8,11 @@
 
 use crate::bytes::{check_header, header, Sections};
 use crate::columns::{Columns, TREES};
-use crate::error::FormatError;
+use crate::error::{FormatError, VerifyError};
 use crate::field::{Cube, F};
 use crate::key::WinterfellKey;
 use crate::transcript::Digest;
+use crate::verify::hex;
 use alloc::vec::Vec;
 use winter_math::FieldElement;
 use winter_utils::{ByteWriter, Serializable};
@@ -132,6 +133,41 @@ impl WinterfellProof {
         let rest = check_header(bytes, MAGIC, VERSION, "proof")?;
         let truncated = FormatError::Truncated { section: "key" };
         rest.first_chunk().copied().ok_or(truncated)
+    }
+
+    /// Reads a proof and checks that it names this key.
+    ///
+    /// # Errors
+    /// Those of [`WinterfellProof::from_bytes`]; [`VerifyError::OtherKey`] before them, because another
+    /// key's proof has other sizes and would look damaged.
+    pub fn for_key(bytes: &[u8], key: &WinterfellKey) -> Result<Self, VerifyError> {
+        let (got, expected) = (Self::key_of(bytes)?, key.fingerprint());
+        if got != expected {
+            return Err(VerifyError::OtherKey { expected: hex(&expected), got: hex(&got) });
+        }
+        Ok(Self::from_bytes(bytes, key)?)
+    }
+
+    /// Bytes of each section of `total`; what is in none of the large ones comes last.
+    pub fn sections(&self, total: usize) -> Vec<(&'static str, usize)> {
+        let cells = |rows: &[Vec<Cube>]| Cube::ELEMENT_BYTES * rows.iter().map(Vec::len).sum::<usize>();
+        let nodes = |paths: &Nodes| paths.iter().map(|nodes| 1 + 32 * nodes.len()).sum::<usize>();
+        let base = F::ELEMENT_BYTES * self.base.iter().map(Vec::len).sum::<usize>();
+        let layers = self.layers.iter();
+        let layers = layers.map(|l| Cube::ELEMENT_BYTES * l.values.len() + nodes(&l.paths));
+        let remainder = Cube::ELEMENT_BYTES * self.remainder.len();
+        let mut sections = Vec::from([
+            ("public values", 8 * self.public.iter().map(Vec::len).sum::<usize>()),
+            ("totals", Cube::ELEMENT_BYTES * self.claims.len()),
+            ("commitments", 32 * (self.commitments.len() + self.layer_commitments.len())),
+            ("out-of-domain values", cells(&self.here) + cells(&self.before)),
+            ("opened values", base + cells(&self.extended)),
+            ("Merkle paths", self.paths.iter().map(nodes).sum()),
+            ("low-degree test", layers.sum::<usize>() + remainder),
+        ]);
+        let known: usize = sections.iter().map(|(_, bytes)| bytes).sum();
+        sections.push(("header and proof of work", total.saturating_sub(known)));
+        sections
     }
 
     /// Reads a proof for a key, which fixes all lengths but those that depend on the positions.

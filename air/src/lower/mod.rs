@@ -4,6 +4,7 @@
 //! tensors' addresses. One file per family of operations.
 
 pub mod conv;
+mod digits;
 mod elementwise;
 mod linear;
 mod matmul;
@@ -17,7 +18,7 @@ use crate::fuse;
 use crate::options::Options;
 use crate::pack;
 use crate::program::{Garbage, Program, PublicTensor};
-use alloc::{string::ToString, vec::Vec};
+use alloc::{collections::BTreeSet, string::ToString, vec::Vec};
 use veristar_model::{bounds, view, FieldBound, Graph, Node, Op, Tensor, TensorId};
 
 /// Most bits of an input: its range table has an entry for every value.
@@ -43,6 +44,8 @@ pub(crate) struct Lowering<'a> {
     pub garbage: Vec<Garbage>,
     /// Tensors that are only requantised, if lowering is to prepare them for [`crate::fuse`].
     requantised: Vec<bool>,
+    /// Inputs too wide for a range table, until their digits commit them.
+    pub wide: BTreeSet<TensorId>,
 }
 
 /// [`compile_in`] the field M31.
@@ -92,12 +95,16 @@ fn lower<'a>(
         owned: graph.tensors.iter().map(|_| None).collect(),
         garbage: Vec::new(),
         requantised,
+        wide: BTreeSet::new(),
     };
     for input in &graph.inputs {
         lowering.input(*input)?;
     }
     for (index, node) in graph.nodes.iter().enumerate() {
         lowering.node(index, node)?;
+    }
+    if let Some(id) = lowering.wide.first() {
+        return Err(input_range(lowering.tensor(*id)?));
     }
     let public = lowering.public(options)?;
     Ok((lowering, public))
@@ -156,12 +163,9 @@ impl<'a> Lowering<'a> {
         let values = i128::from(tensor.range.hi) - i128::from(tensor.range.lo) + 1;
         let bits = (0..=INPUT_BITS).find(|bits| values == 1 << bits);
         let (Some(bits), Ok(low)) = (bits, i32::try_from(tensor.range.lo)) else {
-            return Err(AirError::InputRange {
-                tensor: tensor.name.clone(),
-                lo: tensor.range.lo,
-                hi: tensor.range.hi,
-                limit: INPUT_BITS,
-            });
+            // Its digits must show the range, and commit the values.
+            self.wide.insert(id);
+            return Ok(());
         };
         let end = start + (tensor.len() * self.batch) as u32;
         self.builder.ranges.insert(bits);
@@ -185,6 +189,7 @@ impl<'a> Lowering<'a> {
             Op::Pool(pool) => self.pool(node, pool),
             Op::Reduce(reduce) => self.reduce(node, reduce),
             Op::Trees(trees) => self.trees(node, trees),
+            Op::Digits(of) => self.digits(node, of),
         }
     }
 
@@ -279,6 +284,15 @@ impl<'a> Lowering<'a> {
     pub(crate) fn parameter(&self, node: &Node, id: usize) -> Result<&'a [i32], AirError> {
         let graph: &'a Graph = self.graph;
         Ok(&graph.parameters.get(id).ok_or_else(|| inconsistent(node))?.values)
+    }
+}
+
+fn input_range(tensor: &Tensor) -> AirError {
+    AirError::InputRange {
+        tensor: tensor.name.clone(),
+        lo: tensor.range.lo,
+        hi: tensor.range.hi,
+        limit: INPUT_BITS,
     }
 }
 

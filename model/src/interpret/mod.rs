@@ -19,8 +19,8 @@ pub use arithmetic::{Arithmetic, Sequential};
 
 use crate::{
     bounds::{structure, Bilinear, FieldBound},
-    tree, view, window, Coefficients, Graph, ModelError, Node, Op, PoolKind, RealRange, ReduceKind,
-    Table, Tensor, Windows,
+    digits, tree, view, window, Coefficients, Graph, ModelError, Node, Op, PoolKind, RealRange,
+    ReduceKind, Table, Tensor, Windows,
 };
 use alloc::{vec, vec::Vec};
 
@@ -129,7 +129,19 @@ pub fn resume(
 /// # Errors
 /// Those of [`run`].
 pub fn outputs(graph: &Graph, inputs: &[Vec<i64>]) -> Result<Vec<Vec<i64>>, ModelError> {
-    let values = run(graph, inputs)?;
+    outputs_in(graph, inputs, FieldBound::M31)
+}
+
+/// The values of [`Graph::outputs`] within the bound of some field.
+///
+/// # Errors
+/// Those of [`run_in`].
+pub fn outputs_in(
+    graph: &Graph,
+    inputs: &[Vec<i64>],
+    field: FieldBound,
+) -> Result<Vec<Vec<i64>>, ModelError> {
+    let values = run_in(graph, inputs, field, &Sequential)?;
     Ok(graph.outputs.iter().filter_map(|&id| values.get(id).cloned()).collect())
 }
 
@@ -268,6 +280,7 @@ impl Evaluation<'_> {
                 let parameter = graph.parameter(name, trees.records)?;
                 tree::run(name, trees, parameter, features, &output.shape, read(0))
             }
+            Op::Digits(of) => digits::run(name, of, &first_input(graph, node)?.name, read(0)),
         }
     }
 

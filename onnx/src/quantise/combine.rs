@@ -166,7 +166,7 @@ impl Emitter<'_> {
         Ok((self.largest(tensor) >> drop) + i64::from(drop > 0))
     }
 
-    fn broadcast(&mut self, id: NodeId, tensor: TensorId) -> TensorId {
+    pub(super) fn broadcast(&mut self, id: NodeId, tensor: TensorId) -> TensorId {
         let shape = self.net.nodes[id].shape.clone();
         let t = &self.graph.tensors[tensor];
         if t.shape == shape {

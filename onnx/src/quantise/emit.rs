@@ -63,6 +63,9 @@ pub fn emit(
     for id in net.inputs.iter().copied() {
         let tensor = emitter.input(id);
         emitter.graph.inputs.push(tensor);
+        if emitter.scales.fine[id] {
+            emitter.show_range(id, tensor);
+        }
     }
     for id in 0..net.nodes.len() {
         emitter.node(id)?;
@@ -99,6 +102,9 @@ impl Emitter<'_> {
         }
         let net = self.net;
         let node = &net.nodes[id];
+        if self.scales.is_fine(net, id) {
+            return self.fine(id);
+        }
         match &node.op {
             Op::Input | Op::Pointwise(..) => {
                 Err(OnnxError::Invalid { reason: format!("node `{}` has no lowering", node.name) })

@@ -82,7 +82,7 @@ impl Emitter<'_> {
     }
 
     /// A table of integers of any size.
-    fn integers(&mut self, name: &str, first: i64, values: Vec<i64>) -> TableId {
+    pub(super) fn integers(&mut self, name: &str, first: i64, values: Vec<i64>) -> TableId {
         let values: Vec<i32> =
             values.into_iter().map(|v| v.clamp(i32::MIN.into(), i32::MAX.into()) as i32).collect();
         let table = Table { name: name.into(), first: first as i32, values };

@@ -147,22 +147,8 @@ impl Emitter<'_> {
     ) -> Result<(), OnnxError> {
         let x = self.net.nodes[id].inputs[0];
         let input = self.grid(x)?;
-        let shape = self.net.nodes[id].shape.clone();
-        // The axes along which a constant varies make up the channels.
-        let both = mul.zip(add, |m, _| m).shape;
-        let varies: Vec<usize> = (0..shape.len()).filter(|a| both[*a] != 1).collect();
-        let (first, last) = match (varies.first(), varies.last()) {
-            (Some(f), Some(l)) => (*f, l + 1),
-            _ => (0, 0),
-        };
-        let outer: usize = shape[..first].iter().product();
-        let channels: usize = shape[first..last].iter().product();
-        let inner: usize = shape[last..].iter().product();
-        let per_channel = |c: &Constants| {
-            let full = c.expand(&shape);
-            (0..channels).map(|k| full[k * inner]).collect::<Vec<f32>>()
-        };
-        let (weight, bias) = (per_channel(mul), per_channel(add));
+        let Channels { outer, count: channels, inner, weight, bias } =
+            channels(&self.net.nodes[id].shape, mul, add);
         let rows =
             Rows { weight: &weight, bias: &bias, terms: 1, any_weights: self.options.any_weights };
         let planar = vec![outer, channels, inner, 1];
@@ -368,6 +354,41 @@ impl Emitter<'_> {
             bound: bound as i128,
             limit: ACCUMULATOR_LIMIT,
         }
+    }
+}
+
+/// Constants per channel of a tensor seen as `[outer, channels, inner]`.
+pub(super) struct Channels {
+    pub outer: usize,
+    /// Number of channels.
+    pub count: usize,
+    pub inner: usize,
+    /// One factor for each.
+    pub weight: Vec<f32>,
+    /// One summand for each.
+    pub bias: Vec<f32>,
+}
+
+/// The axes along which a constant varies make up the channels.
+pub(super) fn channels(shape: &[usize], mul: &Constants, add: &Constants) -> Channels {
+    let both = mul.zip(add, |m, _| m).shape;
+    let varies: Vec<usize> = (0..shape.len()).filter(|a| both[*a] != 1).collect();
+    let (first, last) = match (varies.first(), varies.last()) {
+        (Some(f), Some(l)) => (*f, l + 1),
+        _ => (0, 0),
+    };
+    let count: usize = shape[first..last].iter().product();
+    let inner: usize = shape[last..].iter().product();
+    let per_channel = |c: &Constants| {
+        let full = c.expand(shape);
+        (0..count).map(|k| full[k * inner]).collect::<Vec<f32>>()
+    };
+    Channels {
+        outer: shape[..first].iter().product(),
+        count,
+        inner,
+        weight: per_channel(mul),
+        bias: per_channel(add),
     }
 }
 

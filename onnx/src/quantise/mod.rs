@@ -15,6 +15,7 @@
 //! | `emit` | builds the graph: grids, requantisation, fused functions |
 //! | `table` | functions as tables, shared |
 //! | `linear` | integer weights under the accumulator bound; constants per channel |
+//! | `fine` | tensors of 24 bits, for a field that holds their sums |
 //! | `thresholds` | real scales by integers |
 //! | `exact` | sums of quantised files, requantised by the files' own scales |
 //! | `combine` | sums and products of two tensors |
@@ -26,6 +27,7 @@ mod clip;
 mod combine;
 mod emit;
 mod exact;
+mod fine;
 mod line;
 mod linear;
 mod pooling;
@@ -39,7 +41,7 @@ mod view;
 pub use crate::calibrate::method::CalibrationMethod;
 #[cfg(test)]
 pub(crate) use scale::exponent;
-use veristar_model::{bounds, Graph};
+use veristar_model::{bounds, FieldBound, Graph};
 
 use crate::{
     calibrate::{calibrate, cross_check, Seen},
@@ -47,15 +49,36 @@ use crate::{
     error::OnnxError,
     load::FloatModel,
     net::{Net, Op},
-    report::{evaluate, Report},
+    report::{evaluate_in, Report},
 };
 
 /// Largest absolute accumulator the quantiser allows itself: half of what the field holds.
 pub(crate) const ACCUMULATOR_LIMIT: i64 = 1 << 29;
 
+/// Which integers a graph may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// Sums that 31 bits hold.
+    Standard,
+    /// Sums that 64 bits hold: activations of 24 bits, weights of 22, where the operation allows.
+    High,
+}
+
+impl Precision {
+    /// The field whose bound the graph keeps.
+    pub const fn field(self) -> FieldBound {
+        match self {
+            Self::Standard => FieldBound::M31,
+            Self::High => FieldBound::F64,
+        }
+    }
+}
+
 /// How to quantise.
 #[derive(Debug, Clone)]
 pub struct QuantiseOptions {
+    /// Which integers the graph may have.
+    pub precision: Precision,
     /// A: activations lie within +-2^A. 4 to 16.
     pub activation_bits: u32,
     /// Largest shift after a linear layer: extra bits of weight precision. 0 to 16.
@@ -74,6 +97,7 @@ pub struct QuantiseOptions {
 impl Default for QuantiseOptions {
     fn default() -> Self {
         Self {
+            precision: Precision::Standard,
             activation_bits: 12,
             max_shift: 12,
             weight_bits: 15,
@@ -91,6 +115,8 @@ pub struct Quantised {
     pub graph: Graph,
     /// Errors over the calibration rows.
     pub report: Report,
+    /// Of high precision: how many layers there are, and which keep the bits of standard precision.
+    pub coarse: Option<(usize, Vec<String>)>,
 }
 
 /// Calibrates on `data` and quantises.
@@ -106,15 +132,24 @@ pub fn quantise(
     if data.is_empty() {
         return Err(OnnxError::NoRows { path: "calibration data".into() });
     }
+    let exact: Vec<bool> = (0..model.inputs().len())
+        .map(|k| data.rows.iter().all(|r| r[k].iter().all(|v| v.fract() == 0.0)))
+        .collect();
+    let whole = model;
+    let separated;
+    let model = match options.precision {
+        Precision::Standard => whole,
+        Precision::High => {
+            separated = whole.changed(|net| fine::separate(net, &exact));
+            &separated
+        }
+    };
     let calibration = {
         let _span = tracing::info_span!("calibrate", rows = data.len()).entered();
         cross_check(model, data)?;
         calibrate(model, data, !options.calibration.is_min_max())?
     };
     refuse_undefined(model.net(), &calibration.seen)?;
-    let exact: Vec<bool> = (0..model.inputs().len())
-        .map(|k| data.rows.iter().all(|r| r[k].iter().all(|v| v.fract() == 0.0)))
-        .collect();
     let _span = tracing::info_span!("quantise").entered();
     let mut graph = emit::emit(model.net(), &calibration, &exact, options)?;
     refuse_rounded(model, &graph)?;
@@ -125,12 +160,17 @@ pub fn quantise(
     } else {
         bounds::propagate(&mut graph)?;
     }
-    bounds::check(&graph)?;
-    let report = evaluate(model, &graph, data)?;
+    let field = options.precision.field();
+    bounds::check_in(&graph, field)?;
+    let report = evaluate_in(whole, &graph, data, field)?;
     if let Some(refused) = &report.refused {
         return Err(OnnxError::Run { reason: refused.first.clone() });
     }
-    Ok(Quantised { graph, report })
+    let coarse = match options.precision {
+        Precision::Standard => None,
+        Precision::High => Some(fine::coarse(model.net(), &exact)),
+    };
+    Ok(Quantised { graph, report, coarse })
 }
 
 /// Functions that no table follows: next to a pole, one step of the argument changes the result by more
@@ -180,6 +220,9 @@ fn check_options(options: &QuantiseOptions) -> Result<(), OnnxError> {
             Err(OnnxError::Option { option, got: i64::from(got), expected })
         }
     };
+    if options.any_weights && options.precision == Precision::High {
+        return Err(OnnxError::Unproven);
+    }
     range("activation_bits", options.activation_bits, 4..=16, "4 to 16")?;
     range("max_shift", options.max_shift, 0..=16, "0 to 16")?;
     range("weight_bits", options.weight_bits, 2..=20, "2 to 20")?;

@@ -9,13 +9,13 @@ use crate::{
     calibrate::{Calibration, Seen},
     integral::integral,
     net::{Binary, Net, NodeId, Op, ReduceKind},
-    precision::{precision, Precision},
+    precision::{precision, Precision as Bits},
 };
 
 use super::{
     clip,
     readers::{is_exponential, is_requantised},
-    QuantiseOptions,
+    Precision, QuantiseOptions,
 };
 
 /// Exponents stay within this: integers of reals from 2^-40 to 2^40.
@@ -44,9 +44,11 @@ pub struct Scales {
     /// How much finer than min-max calibration makes it a grid may be, in bits: larger values are clamped.
     pub finer: Vec<u32>,
     /// Bits of each tensor, and what else decides about them.
-    pub precision: Precision,
+    pub precision: Bits,
     /// What stands for minus infinity.
     pub floor: Vec<Option<f64>>,
+    /// Whether a tensor has the bits of high precision ([`super::fine`]).
+    pub fine: Vec<bool>,
 }
 
 /// The largest exponent that keeps `max_abs` within `2^bits`.
@@ -90,6 +92,13 @@ pub fn scales(
 ) -> Scales {
     let seen = calibration.seen.as_slice();
     let mut precision = precision(net, readers, options.activation_bits);
+    let fine = match options.precision {
+        Precision::Standard => vec![false; net.nodes.len()],
+        Precision::High => super::fine::nodes(net, exact),
+    };
+    for (bits, _) in precision.bits.iter_mut().zip(&fine).filter(|(_, fine)| **fine) {
+        *bits = super::fine::BITS;
+    }
     let floor = floors(net, readers, seen);
     let spans = integral(net);
     let count = net.nodes.len();
@@ -150,6 +159,9 @@ pub fn scales(
                 }
             }
             Op::Reduce(r) if matches!(r.kind, ReduceKind::ArgMax(_)) => want = 0,
+            Op::Trees(trees) if fine[id] => {
+                want = exponent(f64::from(trees.largest()), super::fine::BITS);
+            }
             Op::Trees(trees) => {
                 // The sum must hold the base values too, and what is requantised after it must not be
                 // finer than the largest shift brings back.
@@ -177,7 +189,7 @@ pub fn scales(
         if whole.is_some() || sums {
             (e, want, room) = (0, 0, bits);
         } else if let (Some(histogram), true) =
-            (calibration.histograms.get(id), want < i32::MAX && !seen[id].masked)
+            (calibration.histograms.get(id), want < i32::MAX && !seen[id].masked && !fine[id])
         {
             let beyond = |x: NodeId| (own[x] - want).max(0) as u32 + finer[x];
             let most = clip::most(net, readers, &precision, id, &beyond);
@@ -187,7 +199,8 @@ pub fn scales(
         finer.push(clipped);
         own.push(e);
         wanted.push(want);
-        saturation.push(1i64 << room);
+        // A function by lines has values as far as its argument goes, at no cost.
+        saturation.push(1i64 << if fine[id] { super::fine::BITS + 1 } else { room });
     }
     let mut group: Vec<NodeId> = (0..count).collect();
     for (id, node) in net.nodes.iter().enumerate() {
@@ -205,7 +218,7 @@ pub fn scales(
     }
     let chosen = |g: &NodeId| Some(of_group[*g]).filter(|e| *e < i32::MAX).unwrap_or(0);
     let shared = group.iter().map(chosen).collect();
-    Scales { own, shared, group, saturation, finer, precision, floor }
+    Scales { own, shared, group, saturation, finer, precision, floor, fine }
 }
 
 /// Most bits of integers that are kept exact: a table has four times as many entries.

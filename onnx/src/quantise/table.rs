@@ -93,7 +93,8 @@ impl Emitter<'_> {
     }
 }
 
-fn defined(
+/// Values, where the function has none those of a neighbour.
+pub(super) fn defined(
     f: &Function,
     xs: &[f32],
     seen: &Seen,

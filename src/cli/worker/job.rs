@@ -121,7 +121,7 @@ impl Prover<'_> {
             "context": self.context.as_ref().map(context::hex),
             "batch": inputs.len(),
             "outputs": data::outputs_json(&package.graph, &proven.outputs),
-            "public": verify::public_json(&package.key, &proven.proof.public),
+            "public": verify::public_json(&package.key.layout, &proven.proof.public),
             "times": {
                 "read_ms": text::milliseconds(read),
                 "prove_ms": text::milliseconds(prove),

@@ -15,8 +15,8 @@ use veristar_air::{compile_in, Options, Reserved};
 use veristar_model::{Graph, TensorId};
 
 const MAGIC: &[u8; 8] = b"VERISTWM";
-/// Version of the package format.
-pub const VERSION: u16 = 1;
+/// Version of the package format. 2 keeps the ONNX file.
+pub const VERSION: u16 = 2;
 
 /// A model, ready to be proven. Private: it holds the weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,10 @@ pub struct Package {
     pub graph: Graph,
     /// The verification key.
     pub key: WinterfellKey,
+    /// What users should know of the outputs, such as a softmax that was left out.
+    pub notes: Vec<String>,
+    /// The ONNX file that the graph was made from, if any: no proof needs it.
+    pub onnx: Vec<u8>,
 }
 
 /// What a set-up may choose.
@@ -63,7 +67,7 @@ pub fn setup(graph: Graph, options: &SetupOptions) -> Result<Package, ProveError
     key.weights_root = shared.commit(weights_columns(&program, &columns)).root_bytes();
     // The limits of a key are checked where it is read: here too.
     WinterfellKey::from_bytes(&key.to_bytes())?;
-    Ok(Package { graph, key })
+    Ok(Package { graph, key, notes: Vec::new(), onnx: Vec::new() })
 }
 
 /// Compiles without rows for hiding: this backend hides nothing.

@@ -14,7 +14,7 @@ use crate::columns::Columns;
 use crate::field::{integer, Cube, F, K};
 use crate::proof::{FriShape, Layer, WinterfellProof};
 use crate::transcript::{Digest, Hash, Transcript, Tree};
-use crate::verify::{Domain, Quotients};
+use crate::verify::{public_sum, Domain, Quotients};
 use rayon::prelude::*;
 use winter_fri::{FriProof, FriProver, ProverChannel};
 use winter_math::{add_in_place, batch_inversion, fft, mul_acc, ExtensionOf, FieldElement};
@@ -57,15 +57,17 @@ pub enum Stage {
 /// The number of inferences is not the key's, or an input is outside its range.
 pub fn prove(prepared: &Prepared, inputs: &[Vec<Vec<i64>>]) -> Result<Proven, ProveError> {
     let execution = execute(prepared, inputs)?;
-    let (proof, fault) = prove_execution(prepared, &execution, &mut |_, _| {})?;
-    match fault {
-        None => Ok(Proven { proof, outputs: execution.outputs(&prepared.package.graph) }),
-        Some(fault) => Err(ProveError::Constraint(fault)),
+    let made = prove_execution(prepared, &execution, &mut |_, _| {})?;
+    // The verifier is quick: an honest prover checks its own work and names what is wrong.
+    if let Err(error) = crate::verify(&prepared.package.key, &made.proof) {
+        let fault = made.fault(prepared).unwrap_or_else(|| error.to_string());
+        return Err(ProveError::Constraint(fault));
     }
+    Ok(Proven { proof: made.proof, outputs: execution.outputs(&prepared.package.graph) })
 }
 
 /// Makes the proof of a witness that is altered before it is committed, even if it breaks
-/// constraints: to test verifiers.
+/// constraints: to test verifiers. And what the row-by-row checker finds, which looks at no proof.
 ///
 /// # Errors
 /// As [`prove`], but for broken constraints.
@@ -75,7 +77,30 @@ pub fn prove_altered(
     inputs: &[Vec<Vec<i64>>],
     alter: &mut dyn FnMut(Stage, &mut Trace),
 ) -> Result<(WinterfellProof, Option<String>), ProveError> {
-    prove_execution(prepared, &execute(prepared, inputs)?, alter)
+    let made = prove_execution(prepared, &execute(prepared, inputs)?, alter)?;
+    let fault = made.fault(prepared);
+    Ok((made.proof, fault))
+}
+
+/// A proof with its witness.
+struct Made {
+    proof: WinterfellProof,
+    trace: Trace,
+    challenges: Challenges,
+}
+
+impl Made {
+    /// What is wrong with the witness: the first constraint that does not hold on a row, or totals that
+    /// do not cancel.
+    fn fault(&self, prepared: &Prepared) -> Option<String> {
+        let found = violations(prepared, &self.trace, &self.challenges);
+        if let Some(violation) = found.first() {
+            return Some(violation.to_string());
+        }
+        let total = self.trace.claims.iter().fold(K::ZERO, |sum, claim| sum + K(*claim));
+        let public = public_sum(prepared.layout(), &self.challenges, &self.proof.public);
+        (total + public != K::ZERO).then(|| "the tables' totals do not cancel".into())
+    }
 }
 
 fn execute(prepared: &Prepared, inputs: &[Vec<Vec<i64>>]) -> Result<Execution, ProveError> {
@@ -88,12 +113,12 @@ fn execute(prepared: &Prepared, inputs: &[Vec<Vec<i64>>]) -> Result<Execution, P
     }
 }
 
-/// A proof, and the first constraint that does not hold.
+/// A proof, whether constraints hold or not.
 fn prove_execution(
     prepared: &Prepared,
     execution: &Execution,
     alter: &mut dyn FnMut(Stage, &mut Trace),
-) -> Result<(WinterfellProof, Option<String>), ProveError> {
+) -> Result<Made, ProveError> {
     let (program, layout) = (&prepared.program, prepared.layout());
     let (columns, shared) = (&prepared.columns, &prepared.shared);
     let (graph, key) = (&prepared.package.graph, &prepared.package.key);
@@ -209,12 +234,7 @@ fn prove_execution(
         layers,
         remainder,
     };
-    // The verifier is quick: an honest prover checks its own work and names what is wrong.
-    let fault = crate::verify(key, &proof).err().map(|error| {
-        let found = violations(prepared, &trace, &challenges);
-        found.first().map_or_else(|| error.to_string(), ToString::to_string)
-    });
-    Ok((proof, fault))
+    Ok(Made { proof, trace, challenges })
 }
 
 /// The smallest nonce that proves enough work.

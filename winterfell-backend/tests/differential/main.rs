@@ -4,12 +4,13 @@
 
 #[path = "../../../prover/tests/common/mod.rs"]
 mod common;
+mod models;
 mod stwo;
 
-use common::{everything, inputs, mlp, without_weights, Random};
+use common::{everything, inputs, mlp, without_weights, GraphBuilder, Random};
 use std::collections::BTreeSet;
 use veristar_air::program::Layout;
-use veristar_model::Graph;
+use veristar_model::{Digits, Graph, Op, Range};
 use veristar_prover::HidingOption;
 use veristar_winterfell::prover::prove::{prove_altered, Stage, Trace};
 use veristar_winterfell::{setup, verify, Precision, Prepared, Preset, SetupOptions};
@@ -35,9 +36,14 @@ struct Judges {
 }
 
 impl Judges {
-    fn new((graph, mut random): (Graph, Random)) -> Self {
+    fn of((graph, mut random): (Graph, Random)) -> Self {
+        let inputs = inputs(&graph, &mut random, 1);
+        Self::new(&graph, inputs)
+    }
+
+    fn new(graph: &Graph, inputs: Vec<Vec<Vec<i64>>>) -> Self {
         let package =
-            common::package(&graph, veristar_security::Preset::Fast, 1, HidingOption::None);
+            common::package(graph, veristar_security::Preset::Fast, 1, HidingOption::None);
         let public: BTreeSet<usize> = graph.outputs.iter().copied().collect();
         let options =
             SetupOptions { preset: Preset::Fast, precision: Precision::Standard, batch: 1, public };
@@ -46,7 +52,7 @@ impl Judges {
         Self {
             stwo: veristar_prover::Prepared::new(package).expect("prepare"),
             winterfell: Prepared::new(own).expect("prepare"),
-            inputs: inputs(&graph, &mut random, 1),
+            inputs,
         }
     }
 
@@ -67,18 +73,7 @@ impl Judges {
     }
 
     fn alter(&self, alteration: Alteration, trace: &mut Trace) {
-        let columns = &self.winterfell.columns;
-        let table = &columns.tables[alteration.table];
-        let first = columns.rows() - table.active();
-        let row = alteration.row.map_or(first - 1, |row| first + row);
-        let column = alteration.column;
-        match alteration.stage {
-            Stage::Values => trace.values[table.values + column][row] += FieldElement::ONE,
-            Stage::Evaluations => {
-                trace.evaluations[table.evaluations + column][row] += FieldElement::ONE;
-            }
-            Stage::Sums => trace.sums[table.sums + column][row] += FieldElement::ONE,
-        }
+        alter(&self.winterfell, alteration, trace);
     }
 
     /// Cells of each column of each table, on the first, the last and a third row; every
@@ -111,11 +106,33 @@ impl Judges {
     }
 }
 
+/// Adds 1 to a cell of a trace.
+fn alter(prepared: &Prepared, alteration: Alteration, trace: &mut Trace) {
+    let columns = &prepared.columns;
+    let table = &columns.tables[alteration.table];
+    let first = columns.rows() - table.active();
+    let row = alteration.row.map_or(first - 1, |row| first + row);
+    let column = alteration.column;
+    match alteration.stage {
+        Stage::Values => trace.values[table.values + column][row] += FieldElement::ONE,
+        Stage::Evaluations => {
+            trace.evaluations[table.evaluations + column][row] += FieldElement::ONE;
+        }
+        Stage::Sums => trace.sums[table.sums + column][row] += FieldElement::ONE,
+    }
+}
+
 fn agree(name: &str, graph: (Graph, Random), reserved: usize) {
-    let judges = Judges::new(graph);
+    let judges = Judges::of(graph);
+    let alterations = judges.alterations(reserved);
+    agree_on(name, &judges, alterations);
+}
+
+/// Three judges agree on the honest witness and on altered ones, of which some are refused.
+fn agree_on(name: &str, judges: &Judges, alterations: Vec<Alteration>) {
     assert_eq!(judges.judge(None), [true; 3], "{name}: honest");
     let mut counts = [0; 2];
-    for alteration in judges.alterations(reserved) {
+    for alteration in alterations {
         let verdicts = judges.judge(Some(alteration));
         let chip = judges.layout().instances[alteration.table].chip.name();
         let [checker, stwo, winterfell] = verdicts;
@@ -137,6 +154,27 @@ fn on_a_model_without_weights() {
 #[test]
 fn on_an_mlp() {
     agree("mlp", mlp(), 1);
+}
+
+/// Digits of an input too wide for a range table, of sums, and of a single number; read again by a layer.
+fn digits() -> (Graph, Random) {
+    let mut b = GraphBuilder::new(31);
+    let x = b.input(&[1, 6]);
+    b.graph.tensors[x].range = Range { lo: -(1 << 21), hi: (1 << 21) - 1 };
+    let split = |bits: &[u32]| Op::Digits(Digits { bits: bits.to_vec() });
+    let shown = b.node(split(&[12, 10]), &[x], &[2, 1, 6]);
+    let digits = b.reshape(shown, &[2, 6]);
+    let sums = b.matmul(digits, 3);
+    let parts = b.node(split(&[5, 9, 14]), &[sums], &[3, 2, 3]);
+    let flat = b.reshape(parts, &[1, 18]);
+    let one = b.matmul(flat, 1);
+    let last = b.node(split(&[20, 9]), &[one], &[2, 1, 1]);
+    b.finish(&[sums, last])
+}
+
+#[test]
+fn on_digits() {
+    agree("digits", digits(), 1);
 }
 
 #[test]

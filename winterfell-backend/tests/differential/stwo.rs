@@ -6,6 +6,7 @@ use std::sync::Arc;
 use stwo::core::channel::{Blake2sChannel, Channel};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
+use stwo::core::proof_of_work::GrindOps;
 use stwo::core::utils::MaybeOwned;
 use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleChannel;
 use stwo::prover::backend::simd::column::BaseColumn;
@@ -89,7 +90,11 @@ pub fn judge(
     masks.evaluations(&mut evaluations);
     alter(Stage::Evaluations, &mut evaluations, 4);
     commit(&mut scheme, channel, &evaluations);
-    assert_eq!(key.parameters().lookup_pow_bits, 0, "a low table");
+    let work = key.parameters().lookup_pow_bits;
+    let lookup_nonce = (work > 0).then(|| SimdBackend::grind(channel, work));
+    if let Some(nonce) = lookup_nonce {
+        channel.mix_u64(nonce);
+    }
     challenges.draw_lookups(channel);
 
     let indices = layout.program_columns().indices;
@@ -132,7 +137,7 @@ pub fn judge(
             samples: opened.samples,
             queried: opened.queried,
             paths: opened.paths,
-            lookup_nonce: None,
+            lookup_nonce,
             opening_nonce: opened.opening_nonce,
             nonce: opened.nonce,
             layers,
