@@ -7,7 +7,8 @@
 //! *Sessions.* A proof that does not fit a transaction is verified in parts, by the same code. Between them the contract
 //! keeps, under the session's name, the commitment to the parts that are left, and what `veristar_verifier::state` makes of
 //! the claims and the progress: about 45 cells, most of them written once. What is part of the proof or follows from it by
-//! hashing alone is not kept: the account brings it again (the key, up to 120 leaves), which costs less than cells do.
+//! hashing alone is not kept: the account brings it again (the key, up to 120 leaves), which costs far less than cells do
+//! (docs/src/starknet.md has the figures).
 //! A session blocks nobody: its name has the account's address in it.
 //!
 //! *Upgrades.* There is none: the class has no administrator but for registration, and cannot be replaced. A new
