@@ -3,7 +3,7 @@
 STEPS=(fmt links licences clippy stable doc test bench counts cairo wasm web conformance demo devnet)
 
 # Crates that a verifier consists of: no std, no unstable Rust.
-VERIFIER_CRATES=(-p veristar-model -p veristar-air -p veristar-security -p veristar-verifier)
+VERIFIER_CRATES=(-p veristar-model -p veristar-air -p veristar-security -p veristar-verifier -p veristar-winterfell)
 
 step_fmt() {
     cargo fmt --all -- --check --color never
@@ -40,6 +40,7 @@ step_stable() {
     if rustup target list --installed 2>/dev/null | grep -qx "$bare" ||
         timeout 120 rustup target add "$bare" >/dev/null 2>&1; then
         cargo build -p veristar-model -p veristar-air -p veristar-security --target "$bare"
+        cargo build -p veristar-winterfell --no-default-features --target "$bare"
     else
         echo "target $bare is not available: built for the host only"
     fi
