@@ -168,7 +168,7 @@ fn digits() -> (Graph, Random) {
     let parts = b.node(split(&[5, 9, 14]), &[sums], &[3, 2, 3]);
     let flat = b.reshape(parts, &[1, 18]);
     let one = b.matmul(flat, 1);
-    let last = b.node(split(&[20, 9]), &[one], &[2, 1, 1]);
+    let last = b.node(split(&[10, 10, 9]), &[one], &[3, 1, 1]);
     b.finish(&[sums, last])
 }
 
