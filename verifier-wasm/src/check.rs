@@ -158,7 +158,9 @@ mod tests {
         assert!(verdict.valid && verdict.claims.public_inputs.is_empty());
         let output = &verdict.claims.outputs[0];
         assert_eq!(output.tensor.name, "probability");
-        assert_eq!(output.values[0], f64::from(output.integers[0]) * output.tensor.scale);
+        #[allow(clippy::useless_conversion, reason = "they are f64 with the feature `winterfell`")]
+        let integer = f64::from(output.integers[0]);
+        assert_eq!(output.values[0], integer * output.tensor.scale);
         assert!((0.0..=1.0).contains(&output.values[0]));
         assert!(verdict.security.conjectured >= 96);
     }

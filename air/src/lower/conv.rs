@@ -12,7 +12,7 @@
 //!
 //! *Free coefficients.* Every other coefficient of the product is committed too, and read by
 //! nobody. The identity fixes all of them. Those before the first output and after the last need not be in the
-//! outputs' segments: where these are fused ([`crate::fuse`]) and a lane costs more, they are segments at `r`,
+//! outputs' segments: where these are fused (`fuse`) and a lane costs more, they are segments at `r`,
 //! over all outputs for each exponent of `t`.
 
 use super::{inconsistent, Lowering};

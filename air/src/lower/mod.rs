@@ -42,7 +42,7 @@ pub(crate) struct Lowering<'a> {
     /// First address of tensors that own cells.
     pub owned: Vec<Option<u32>>,
     pub garbage: Vec<Garbage>,
-    /// Tensors that are only requantised, if lowering is to prepare them for [`crate::fuse`].
+    /// Tensors that are only requantised, if lowering is to prepare them for `fuse`.
     requantised: Vec<bool>,
     /// Inputs too wide for a range table, until their digits commit them.
     pub wide: BTreeSet<TensorId>,
@@ -111,7 +111,7 @@ fn lower<'a>(
 }
 
 /// Outputs of linear layers whose only reader is a `Unary`, be it through views. A hint: whether
-/// segments can be fused, [`crate::fuse`] finds from their cells.
+/// segments can be fused, `fuse` finds from their cells.
 fn requantised(graph: &Graph) -> Vec<bool> {
     let mut readers: Vec<Vec<&Node>> = graph.tensors.iter().map(|_| Vec::new()).collect();
     for node in &graph.nodes {
@@ -150,7 +150,7 @@ impl<'a> Lowering<'a> {
         pack::pack(self.graph, self.builder, options, public, self.owned, self.garbage)
     }
 
-    /// Whether a layer's outputs should be segments that [`crate::fuse`] can move.
+    /// Whether a layer's outputs should be segments that `fuse` can move.
     pub(crate) fn only_requantised(&self, node: &Node) -> bool {
         self.requantised.get(node.output) == Some(&true)
     }
