@@ -104,7 +104,7 @@ fn malformed_keys_are_refused() {
     assert(refused(replaced(key, 5, 0)) != 0, 'no table');
     assert(refused(replaced(key, 5, 0x10000000000)) == 'veristar: key', 'tables');
     assert(refused(replaced(key, 5, 100)) == 'veristar: key limits', 'too many tables');
-    assert(refused(replaced(key, 6, 13)) == 'veristar: key', 'no such chip');
+    assert(refused(replaced(key, 6, 14)) == 'veristar: key', 'no such chip');
     assert(refused(replaced(key, 7, 2000)) == 'veristar: key limits', 'too wide');
     assert(refused(replaced(key, 7, 0)) == 'veristar: key limits', 'no width');
     assert(refused(replaced(key, 8, 20)) == 'veristar: key limits', 'too tall');
