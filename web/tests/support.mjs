@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -39,13 +39,15 @@ function pairs(folder) {
 
 /**
  * Every proof with its key beside it: the sample, frozen ones of the repository, and those that
- * `scripts/fixtures` made in the folder that VERISTAR_FIXTURES names.
+ * `scripts/fixtures` made in the folder that VERISTAR_FIXTURES names. Not those of the Winterfell
+ * backend, which need another build of the verifier.
  */
 export function allProofs() {
   const folders = [join(WEB, 'public/sample'), join(ROOT, 'tests/fixtures'), process.env.VERISTAR_FIXTURES ?? ''];
   return folders
     .filter((folder) => folder !== '')
     .flatMap(pairs)
+    .filter(({ proof }) => basename(dirname(proof)) !== 'winterfell')
     .map(({ name, key, proof }) => ({ name, key: readFileSync(key), proof: readFileSync(proof) }));
 }
 
