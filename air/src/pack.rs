@@ -164,21 +164,22 @@ fn unit(rows: usize) -> Lengths {
     (rows > 0).then_some((1, rows)).into_iter().collect()
 }
 
-/// What the cheapest set of tables costs, in cells.
-pub(crate) fn total(
-    builder: &Builder,
-    graph: &Graph,
-    reserved: &Reserved,
-) -> Result<usize, AirError> {
-    choose(&candidates(builder, graph), reserved).map(|(total, _)| total)
+/// A set of tables that holds what a builder has.
+#[derive(Default)]
+pub(crate) struct Plan {
+    /// What it costs, in cells.
+    pub cost: usize,
+    instances: Vec<Instance>,
 }
 
 /// The cheapest set of tables over all ceilings for the tallest.
-fn choose(
-    candidates: &[Candidate],
+pub(crate) fn plan(
+    builder: &Builder,
+    graph: &Graph,
     reserved: &Reserved,
-) -> Result<(usize, Vec<Instance>), AirError> {
-    let mut best: Option<(usize, Vec<Instance>)> = None;
+) -> Result<Plan, AirError> {
+    let candidates = candidates(builder, graph);
+    let mut best: Option<Plan> = None;
     for ceiling in 8..=LOG_TALLEST {
         let mut instances: Vec<Instance> =
             candidates.iter().map(|c| c.choose(ceiling, reserved)).collect::<Result<_, _>>()?;
@@ -190,9 +191,9 @@ fn choose(
         });
         let tallest = blind.map_or(tallest, |blind| blind.log_size);
         instances.extend(blind);
-        let total = instances.iter().map(cost).sum::<usize>() + (ROW_COST << tallest);
-        if best.as_ref().is_none_or(|(least, _)| total < *least) {
-            best = Some((total, instances));
+        let cost = instances.iter().map(cost).sum::<usize>() + (ROW_COST << tallest);
+        if best.as_ref().is_none_or(|least| cost < least.cost) {
+            best = Some(Plan { cost, instances });
         }
     }
     Ok(best.unwrap_or_default())
@@ -656,13 +657,12 @@ fn elements(chip: &Chip, class: usize, builder: &Builder, graph: &Graph) -> usiz
 pub(crate) fn pack(
     graph: &Graph,
     builder: Builder,
+    Plan { instances, .. }: Plan,
     options: &Options,
     public: Vec<PublicTensor>,
     tensors: Vec<Option<u32>>,
     garbage: Vec<Garbage>,
 ) -> Result<Program, AirError> {
-    let candidates = candidates(&builder, graph);
-    let (_, instances) = choose(&candidates, &options.reserved)?;
     let mut classes = 0..;
     let mut written: Vec<(Instance, Rows)> = Vec::new();
     for instance in instances {

@@ -383,6 +383,11 @@ fn another_product_breaks_the_identity() {
     }
 }
 
+fn requantise_table(prepared: &Prepared) -> usize {
+    let is_fused = |i: &Instance| matches!(i.chip, Chip::Requantise(_));
+    prepared.layout().instances.iter().position(is_fused).expect("fused")
+}
+
 /// Lanes that fill up a segment's first row are free: tables and rows hold with any accumulator there, the
 /// identity does not. (Unless the convolution has free coefficients at the same exponents: the products' segments
 /// have none.)
@@ -391,10 +396,8 @@ fn what_fills_up_a_segment_is_bound_by_the_identity() {
     let (graph, mut random) = fused();
     let batch = inputs(&graph, &mut random, 1);
     let mut prepared = prepared(&graph, Preset::Fast, 1);
-    let instances = &prepared.layout().instances;
-    let is_fused = |i: &Instance| matches!(i.chip, Chip::Requantise(_));
-    let table = instances.iter().position(is_fused).expect("fused");
-    let width = instances[table].chip.width();
+    let table = requantise_table(&prepared);
+    let width = prepared.layout().instances[table].chip.width();
     let rows = &mut prepared.program.tables[table];
     let starts = (0..rows.used).filter(|row| rows.program[Requantise::CONTINUES][*row] == 0);
     // A lane with a reader is an output: it holds an accumulator that is not 0 in general.
@@ -417,9 +420,7 @@ fn another_accumulator_is_refused() {
     let (graph, mut random) = fused();
     let batch = inputs(&graph, &mut random, 1);
     let mut prepared = prepared(&graph, Preset::Fast, 1);
-    let instances = &prepared.layout().instances;
-    let is_fused = |i: &Instance| matches!(i.chip, Chip::Requantise(_));
-    let table = instances.iter().position(is_fused).expect("fused");
+    let table = requantise_table(&prepared);
     let rows = &mut prepared.program.tables[table];
     let lanes = (0..rows.accumulators.len()).filter(|lane| rows.accumulators[*lane] != ZERO);
     let lanes: Vec<usize> = lanes.collect();

@@ -73,11 +73,13 @@ impl Kind {
 }
 
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = fs::read(path).map_err(|e| {
-        anyhow!("cannot read `{}`: {e}; check the path and its permissions", path.display())
-    })?;
+    let bytes = fs::read(path).map_err(|e| cannot_read(path, &e))?;
     not_empty(path, &bytes)?;
     Ok(bytes)
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    anyhow!("cannot read `{}`: {error}; check the path and its permissions", path.display())
 }
 
 fn not_empty(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -104,10 +106,19 @@ pub fn expect(path: &Path, bytes: &[u8], wanted: Kind, next: &str) -> Result<()>
     }
 }
 
-pub fn read_package(path: &Path) -> Result<(Package, usize)> {
-    let bytes = read(path)?;
-    expect_package(path, &bytes)?;
-    Ok((Package::from_bytes(&bytes).with_context(|| set_up_again(path))?, bytes.len()))
+pub fn read_package(path: &Path) -> Result<Package> {
+    package_of(path, &read(path)?)
+}
+
+/// The package that a file's bytes are.
+pub fn package_of(path: &Path, bytes: &[u8]) -> Result<Package> {
+    expect_package(path, bytes)?;
+    Package::from_bytes(bytes).with_context(|| set_up_again(path))
+}
+
+/// [`package_of`], of the Winterfell backend.
+pub fn winterfell_package_of(path: &Path, bytes: &[u8]) -> Result<winterfell::Package> {
+    winterfell::Package::from_bytes(bytes).with_context(|| set_up_again(path))
 }
 
 fn expect_package(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -115,36 +126,27 @@ fn expect_package(path: &Path, bytes: &[u8]) -> Result<()> {
     expect(path, bytes, Kind::Package, "pass the NAME.vsm that `veristar setup` wrote")
 }
 
-fn set_up_again(path: &Path) -> String {
+pub fn set_up_again(path: &Path) -> String {
     format!("cannot use `{}` (run `veristar setup` again)", path.display())
 }
 
 /// A package without its ONNX file, which is not even read.
 pub fn read_package_for_proving(path: &Path) -> Result<Package> {
     let (magic, file) = open(path)?;
-    expect_package(path, &magic)?;
+    package_for_proving(path, &magic, file)
+}
+
+fn package_for_proving(path: &Path, magic: &[u8], file: fs::File) -> Result<Package> {
+    expect_package(path, magic)?;
     Package::for_proving(&mut magic.chain(file)).with_context(|| set_up_again(path))
 }
 
 /// A file after its first bytes, and these.
 fn open(path: &Path) -> Result<(Vec<u8>, fs::File)> {
-    let cannot = |e: std::io::Error| {
-        anyhow!("cannot read `{}`: {e}; check the path and its permissions", path.display())
-    };
-    let mut file = fs::File::open(path).map_err(cannot)?;
+    let mut file = fs::File::open(path).map_err(|e| cannot_read(path, &e))?;
     let mut magic = Vec::new();
-    Read::take(&mut file, 8).read_to_end(&mut magic).map_err(cannot)?;
+    Read::take(&mut file, 8).read_to_end(&mut magic).map_err(|e| cannot_read(path, &e))?;
     Ok((magic, file))
-}
-
-pub fn read_key(path: &Path) -> Result<(Key, usize)> {
-    let bytes = read(path)?;
-    expect(path, &bytes, Kind::Key, "pass the NAME.vk that `veristar setup` wrote")?;
-    let next = || {
-        let path = path.display();
-        format!("cannot use the key `{path}` (get it again from whoever published it)")
-    };
-    Ok((Key::from_bytes(&bytes).with_context(next)?, bytes.len()))
 }
 
 /// What `prove`, `run` and `inspect` take.
@@ -155,33 +157,43 @@ pub enum AnyPackage {
 
 /// [`read_package_for_proving`], of either backend.
 pub fn read_any_package_for_proving(path: &Path) -> Result<AnyPackage> {
-    match Kind::of(&open(path)?.0) {
-        Kind::WinterfellPackage => Ok(read_any_package(path)?.0),
-        _ => Ok(AnyPackage::Stwo(Box::new(read_package_for_proving(path)?))),
-    }
-}
-
-/// A package of either backend, and its length.
-pub fn read_any_package(path: &Path) -> Result<(AnyPackage, usize)> {
-    let bytes = read(path)?;
+    let (mut bytes, mut file) = open(path)?;
     if Kind::of(&bytes) != Kind::WinterfellPackage {
-        let (package, length) = read_package(path)?;
-        return Ok((AnyPackage::Stwo(Box::new(package)), length));
+        return Ok(AnyPackage::Stwo(Box::new(package_for_proving(path, &bytes, file)?)));
     }
-    let next = || format!("cannot use `{}` (run `veristar setup` again)", path.display());
-    let package = winterfell::Package::from_bytes(&bytes).with_context(next)?;
-    Ok((AnyPackage::Winterfell(Box::new(package)), bytes.len()))
+    file.read_to_end(&mut bytes).map_err(|e| cannot_read(path, &e))?;
+    Ok(AnyPackage::Winterfell(Box::new(winterfell_package_of(path, &bytes)?)))
 }
 
-/// A key of the Winterfell backend, and its length.
-pub fn read_winterfell_key(path: &Path) -> Result<(winterfell::WinterfellKey, usize)> {
+/// A package of either backend.
+pub fn read_any_package(path: &Path) -> Result<AnyPackage> {
     let bytes = read(path)?;
-    expect(path, &bytes, Kind::WinterfellKey, "pass the NAME.vk from the proof's own set-up")?;
-    let next = || {
-        let path = path.display();
-        format!("cannot use the key `{path}` (get it again from whoever published it)")
-    };
-    Ok((winterfell::WinterfellKey::from_bytes(&bytes).with_context(next)?, bytes.len()))
+    Ok(match Kind::of(&bytes) {
+        Kind::WinterfellPackage => {
+            AnyPackage::Winterfell(Box::new(winterfell_package_of(path, &bytes)?))
+        }
+        _ => AnyPackage::Stwo(Box::new(package_of(path, &bytes)?)),
+    })
+}
+
+pub fn read_key(path: &Path) -> Result<Key> {
+    key_of(path, &read(path)?)
+}
+
+/// The key that a file's bytes are.
+pub fn key_of(path: &Path, bytes: &[u8]) -> Result<Key> {
+    expect(path, bytes, Kind::Key, "pass the NAME.vk that `veristar setup` wrote")?;
+    Key::from_bytes(bytes).with_context(|| get_key_again(path))
+}
+
+/// The key of the Winterfell backend that a file's bytes are.
+pub fn winterfell_key_of(path: &Path, bytes: &[u8]) -> Result<winterfell::WinterfellKey> {
+    expect(path, bytes, Kind::WinterfellKey, "pass the NAME.vk from the proof's own set-up")?;
+    winterfell::WinterfellKey::from_bytes(bytes).with_context(|| get_key_again(path))
+}
+
+fn get_key_again(path: &Path) -> String {
+    format!("cannot use the key `{}` (get it again from whoever published it)", path.display())
 }
 
 pub fn fingerprint(key: &Key) -> String {

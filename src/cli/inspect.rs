@@ -38,20 +38,20 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     ui.step("reading");
     let bytes = files::read(&arguments.file)?;
     match files::Kind::of(&bytes) {
-        files::Kind::Package => package(arguments, ui),
+        files::Kind::Package => package(arguments, &bytes, ui),
         files::Kind::Key => {
-            let (key, size) = files::read_key(&arguments.file)?;
-            ui.say(format!("verification key, {}", text::size(size)));
+            let key = files::key_of(&arguments.file, &bytes)?;
+            ui.say(format!("verification key, {}", text::size(bytes.len())));
             say_key(ui, &key, None);
             let (all, least) = memory::of_key(&key);
             ui.say(memory::line(&all, &least));
-            let mut answer = key_json(&key, None, "key", size);
+            let mut answer = key_json(&key, None, "key", bytes.len());
             answer["memory"] = memory::json(&all, &least);
             Ok(answer)
         }
         files::Kind::Proof => proof(arguments, &bytes, ui),
-        files::Kind::WinterfellPackage => winterfell::inspect::package(&arguments.file, ui),
-        files::Kind::WinterfellKey => winterfell::inspect::key(&arguments.file, ui),
+        files::Kind::WinterfellPackage => winterfell::inspect::package(&arguments.file, &bytes, ui),
+        files::Kind::WinterfellKey => winterfell::inspect::key(&arguments.file, &bytes, ui),
         files::Kind::WinterfellProof => {
             winterfell::inspect::proof(&arguments.file, arguments.key.as_deref(), &bytes, ui)
         }
@@ -64,47 +64,56 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     }
 }
 
-fn package(arguments: &Arguments, ui: &Ui) -> Result<Value> {
-    let (package, size) = files::read_package(&arguments.file)?;
+fn package(arguments: &Arguments, bytes: &[u8], ui: &Ui) -> Result<Value> {
+    let package = files::package_of(&arguments.file, bytes)?;
     ui.step("compiling");
     let program =
         package.program().with_context(|| format!("cannot use `{}`", arguments.file.display()))?;
     let (graph, key) = (&package.graph, &package.key);
     ui.say(format!(
         "model package, {} (of it the ONNX file {})",
-        text::size(size),
+        text::size(bytes.len()),
         text::size(package.onnx.len())
     ));
-    let layers = cells::layers(graph);
-    ui.say("\nlayers, of one inference:");
-    ui.say(cells::layer_table(&layers));
-    ui.say(format!(
-        "{} multiplications, {} parameters, {} memory cells",
-        text::count(bounds::macs(graph)),
-        text::count(bounds::parameters(graph)),
-        text::count(u64::from(program.memory)),
-    ));
+    say_layers(ui, graph, &program);
     say_key(ui, key, Some(&program));
     let count = count(&arguments.file, key);
     say_count(ui, &count);
     let (all, least) = memory::of_package(&package);
     ui.say(memory::line(&all, &least));
 
-    let mut answer = key_json(key, Some(&program), "package", size);
+    let mut answer = key_json(key, Some(&program), "package", bytes.len());
     hiding::count_json(&mut answer, key, count.as_ref().ok().and_then(Option::as_ref));
     if let Err(error) = &count {
         answer["count_error"] = error.to_string().into();
     }
     answer["memory"] = memory::json(&all, &least);
     answer["onnx_bytes"] = package.onnx.len().into();
-    answer["layers"] = layers.iter().map(cells::LayerRow::json).collect();
+    layers_json(&mut answer, graph, &program);
+    Ok(answer)
+}
+
+/// What a package's graph computes, layer by layer and in all.
+pub fn say_layers(ui: &Ui, graph: &Graph, program: &Program) {
+    ui.say("\nlayers, of one inference:");
+    ui.say(cells::layer_table(&cells::layers(graph)));
+    ui.say(format!(
+        "{} multiplications, {} parameters, {} memory cells",
+        text::count(bounds::macs(graph)),
+        text::count(bounds::parameters(graph)),
+        text::count(u64::from(program.memory)),
+    ));
+}
+
+/// The same, for an answer that has the key's totals.
+pub fn layers_json(answer: &mut Value, graph: &Graph, program: &Program) {
+    answer["layers"] = cells::layers(graph).iter().map(cells::LayerRow::json).collect();
     answer["inputs"] = tensors_json(graph, &graph.inputs);
     answer["outputs"] = tensors_json(graph, &graph.outputs);
     let totals = &mut answer["totals"];
     totals["multiplications"] = bounds::macs(graph).into();
     totals["parameters"] = bounds::parameters(graph).into();
     totals["memory_cells"] = program.memory.into();
-    Ok(answer)
 }
 
 fn count(package: &Path, key: &Key) -> Result<Option<Count>> {
@@ -124,7 +133,7 @@ fn say_count(ui: &Ui, count: &Result<Option<Count>>) {
     }
 }
 
-pub fn tensors_json(graph: &Graph, ids: &[usize]) -> Value {
+fn tensors_json(graph: &Graph, ids: &[usize]) -> Value {
     let tensors = ids.iter().filter_map(|id| graph.tensors.get(*id));
     tensors
         .map(|t| {
@@ -254,7 +263,7 @@ fn proof(arguments: &Arguments, bytes: &[u8], ui: &Ui) -> Result<Value> {
     let path = arguments.file.display();
     let key_of = Proof::key_of(bytes).with_context(|| format!("cannot use `{path}`"))?;
     let key = arguments.key.as_ref().map(|key| files::read_key(key)).transpose()?;
-    if let Some((key, _)) = &key {
+    if let Some(key) = &key {
         anyhow::ensure!(
             key.fingerprint() == key_of,
             "`{path}` was made for another key ({}); pass the key with that fingerprint, or check a rotation with `veristar verify-rotation`",
@@ -264,7 +273,7 @@ fn proof(arguments: &Arguments, bytes: &[u8], ui: &Ui) -> Result<Value> {
     ui.say(format!("proof, {}, made for key {}", text::size(bytes.len()), hex(&key_of)));
     let mut answer =
         json!({ "kind": "proof", "backend": "stwo", "bytes": bytes.len(), "key": hex(&key_of) });
-    let Some((key, _)) = key else {
+    let Some(key) = key else {
         ui.say("its sections depend on the key: pass it with --key NAME.vk to see them");
         return Ok(answer);
     };

@@ -95,12 +95,7 @@ impl Arguments {
 
 pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let profile = Profile::start(arguments.profile);
-    let mut phases: Vec<(&str, Duration)> = Vec::new();
-    let mut clock = Instant::now();
-    let mut lap = |phase: &'static str| {
-        phases.push((phase, clock.elapsed()));
-        clock = Instant::now();
-    };
+    let mut phases = Phases::start();
 
     ui.step("reading");
     let package = match files::read_any_package_for_proving(&arguments.package)? {
@@ -117,7 +112,9 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
                 input: &arguments.input,
                 row: arguments.row,
                 output: &arguments.output,
-                profile: arguments.profile,
+                profile: &profile,
+                tree: arguments.profile,
+                phases,
             };
             return job.run(*package, &|rows, batch| arguments.check_rows(rows, batch), ui);
         }
@@ -135,37 +132,28 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let inputs: Vec<_> = rows.rows.iter().map(|row| quantise_inputs(&package.graph, row)).collect();
     let cannot = || format!("cannot prove `{}`", arguments.input.display());
     check_inputs(&package.graph, &inputs).with_context(cannot)?;
-    lap("read");
+    phases.lap("read");
 
     ui.step("compiling the model and committing to it");
     let prepared = AnyPrepared::keeping(package, arguments.memory.keep())
         .with_context(|| format!("cannot use `{}`", arguments.package.display()))?;
-    lap("prepare");
+    phases.lap("prepare");
 
     ui.step("proving");
     let taken = budget.take(Purpose::Prove)?;
     let proven = prepared.prove_for(&inputs, context).with_context(cannot)?;
-    lap("prove");
+    phases.lap("prove");
 
     ui.step("writing");
     let bytes = proven.proof.to_bytes();
     file.fill(&bytes)?;
     let path = file.publish()?;
-    lap("write");
+    phases.lap("write");
 
     let graph = &prepared.package().graph;
-    for (number, run) in proven.outputs.iter().enumerate() {
-        let reals = data::real_outputs(graph, run);
-        for (tensor, values) in data::output_tensors(graph).iter().zip(&reals) {
-            let which = if batch > 1 { format!(" of inference {number}") } else { String::new() };
-            ui.say(format!("output `{}`{which}: {}", tensor.name, data::values(values)));
-        }
-    }
-    for note in &prepared.package().notes {
-        ui.say(format!("note: {note}"));
-    }
+    say_outputs(ui, graph, &proven.outputs, &prepared.package().notes);
     let inner = profile.below("prove");
-    ui.say(format!("\n{}", phase_table(&phases, &inner)));
+    ui.say(format!("\n{}", phases.table(&inner)));
     if arguments.profile {
         ui.say(profile.tree());
     }
@@ -177,10 +165,6 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     }
     hiding::say_left(ui, &arguments.package, key, taken.left);
 
-    let phase_json: serde_json::Map<String, Value> = phases
-        .iter()
-        .map(|(name, time)| (format!("{name}_ms"), text::milliseconds(*time).into()))
-        .collect();
     let inner_json: Vec<Value> = inner
         .iter()
         .map(|(name, time)| json!({ "phase": name, "ms": text::milliseconds(*time) }))
@@ -192,7 +176,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         "context": context.as_ref().map(context::hex),
         "batch": batch,
         "outputs": data::outputs_json(graph, &proven.outputs),
-        "times": phase_json,
+        "times": phases.json(),
         "prove_phases": inner_json,
         "notes": prepared.package().notes,
         "memory": memory,
@@ -216,13 +200,56 @@ pub fn check_inputs(graph: &Graph, inputs: &[Vec<Vec<i64>>]) -> Result<(), Model
     inputs.iter().try_for_each(|row| interpret::run(&only, row).map(|_| ()))
 }
 
-pub fn phase_table(phases: &[(&str, Duration)], inner: &[(String, Duration)]) -> String {
-    let mut rows = Vec::new();
-    for (name, time) in phases {
-        rows.push(vec![(*name).to_string(), text::time(*time)]);
-        if *name == "prove" {
-            rows.extend(inner.iter().map(|(n, t)| vec![format!("  {n}"), text::time(*t)]));
+/// Outputs of each inference, and what users should know of them.
+pub fn say_outputs(ui: &Ui, graph: &Graph, outputs: &[Vec<Vec<i64>>], notes: &[String]) {
+    for (number, run) in outputs.iter().enumerate() {
+        let reals = data::real_outputs(graph, run);
+        let which = match outputs.len() {
+            1 => String::new(),
+            _ => format!(" of inference {number}"),
+        };
+        for (tensor, values) in data::output_tensors(graph).iter().zip(&reals) {
+            ui.say(format!("output `{}`{which}: {}", tensor.name, data::values(values)));
         }
     }
-    text::table(&["phase", "time"], &rows)
+    for note in notes {
+        ui.say(format!("note: {note}"));
+    }
+}
+
+/// How long each step of a proof took.
+pub struct Phases {
+    laps: Vec<(&'static str, Duration)>,
+    clock: Instant,
+}
+
+impl Phases {
+    pub fn start() -> Self {
+        Self { laps: Vec::new(), clock: Instant::now() }
+    }
+
+    /// Ends a phase; the next one begins.
+    pub fn lap(&mut self, phase: &'static str) {
+        self.laps.push((phase, self.clock.elapsed()));
+        self.clock = Instant::now();
+    }
+
+    /// With the parts of `prove` that are known.
+    pub fn table(&self, inner: &[(String, Duration)]) -> String {
+        let mut rows = Vec::new();
+        for (name, time) in &self.laps {
+            rows.push(vec![(*name).to_string(), text::time(*time)]);
+            if *name == "prove" {
+                rows.extend(inner.iter().map(|(n, t)| vec![format!("  {n}"), text::time(*t)]));
+            }
+        }
+        text::table(&["phase", "time"], &rows)
+    }
+
+    pub fn json(&self) -> Value {
+        let milliseconds = |time: &Duration| Value::from(text::milliseconds(*time));
+        let fields =
+            self.laps.iter().map(|(name, time)| (format!("{name}_ms"), milliseconds(time)));
+        Value::Object(fields.collect())
+    }
 }

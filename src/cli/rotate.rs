@@ -40,7 +40,7 @@ pub struct Arguments {
 pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     let start = Instant::now();
     ui.step("reading");
-    let (package, _) = files::read_package(&arguments.package)?;
+    let package = files::read_package(&arguments.package)?;
     let old = &package.key;
     let path = arguments.package.display();
     if !old.hides() {

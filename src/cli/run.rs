@@ -46,7 +46,7 @@ impl Compared {
 
 pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     ui.step("loading the model");
-    let (package, _) = files::read_any_package(&arguments.package)?;
+    let package = files::read_any_package(&arguments.package)?;
     let (graph, onnx, field) = match &package {
         files::AnyPackage::Stwo(p) => (&p.graph, &p.onnx, FieldBound::M31),
         files::AnyPackage::Winterfell(p) => (&p.graph, &p.onnx, p.key.precision.bound()),

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use veristar::air::program::Layout;
 use veristar::model::{Graph, TensorId};
 use veristar::onnx::{
     evaluate, quantise, Dataset, FloatModel, LoadOptions, QuantiseOptions, Report,
@@ -335,28 +336,11 @@ impl Made<'_> {
             ui.say(format!("note: {note}"));
         }
         ui.say(format!("\nquantised model ({}) against float:", self.quantising.line()));
-        ui.say(report_table(&[("calibration", Some(self.calibration)), ("test", self.test)]));
-        for (name, report) in [("calibration", Some(self.calibration)), ("test", self.test)] {
-            let Some(report) = report else { continue };
-            if let Some(accuracy) = &report.accuracy {
-                ui.say(format!(
-                    "  accuracy on {name} data: float {}, quantised {}, same answer on {}",
-                    text::percent(accuracy.float),
-                    text::percent(accuracy.quantised),
-                    text::percent(accuracy.agreement),
-                ));
-            }
-            if let Some(refused) = &report.refused {
-                ui.say(format!(
-                    "  {} {name} inputs cannot be proven: {}",
-                    refused.rows, refused.first
-                ));
-            }
-        }
+        say_reports(ui, self.calibration, self.test);
         ui.say("\ntables:");
         ui.say(cells::table(&cells::rows(&key.layout, None)));
         ui.say(format!("preset {}: {}", key.preset.name(), bits::line(key)));
-        ui.say(format!("{} inference(s) a proof; {}", key.layout.batch, visibility(self.package)));
+        ui.say(format!("{} inference(s) a proof; {}", key.layout.batch, visibility(&key.layout)));
         ui.say(hiding::line(key));
         let (all, least) = memory::of_package(self.package);
         ui.say(memory::line(&all, &least));
@@ -409,9 +393,29 @@ impl Made<'_> {
     }
 }
 
+/// Errors against float, accuracy, and what cannot be proven, of calibration and test data.
+pub fn say_reports(ui: &Ui, calibration: &Report, test: Option<&Report>) {
+    let reports = [("calibration", Some(calibration)), ("test", test)];
+    ui.say(report_table(&reports));
+    for (name, report) in reports {
+        let Some(report) = report else { continue };
+        if let Some(accuracy) = &report.accuracy {
+            ui.say(format!(
+                "  accuracy on {name} data: float {}, quantised {}, same answer on {}",
+                text::percent(accuracy.float),
+                text::percent(accuracy.quantised),
+                text::percent(accuracy.agreement),
+            ));
+        }
+        if let Some(refused) = &report.refused {
+            ui.say(format!("  {} {name} inputs cannot be proven: {}", refused.rows, refused.first));
+        }
+    }
+}
+
 /// Which inputs and outputs proofs show.
-fn visibility(package: &Package) -> String {
-    let shown: Vec<&str> = package.key.layout.public.iter().map(|t| t.name.as_str()).collect();
+pub fn visibility(layout: &Layout) -> String {
+    let shown: Vec<&str> = layout.public.iter().map(|t| t.name.as_str()).collect();
     match shown.is_empty() {
         true => "proofs show no input or output".into(),
         false => format!("proofs show: {}", shown.join(", ")),

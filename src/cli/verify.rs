@@ -34,12 +34,12 @@ pub struct Arguments {
 
 pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     ui.step("verifying");
-    let kind = files::Kind::of(&files::read(&arguments.key)?);
+    let key_bytes = files::read(&arguments.key)?;
     let bytes = files::read(&arguments.proof)?;
-    if kind == files::Kind::WinterfellKey {
-        return winterfell::verify(&arguments.key, &arguments.proof, &bytes, ui);
+    if files::Kind::of(&key_bytes) == files::Kind::WinterfellKey {
+        return winterfell::verify([&arguments.key, &arguments.proof], [&key_bytes, &bytes], ui);
     }
-    let (key, key_bytes) = files::read_key(&arguments.key)?;
+    let key = files::key_of(&arguments.key, &key_bytes)?;
     if files::Kind::of(&bytes) == files::Kind::WinterfellProof {
         bail!(
             "`{}` is a proof of the Winterfell backend, and `{}` a key of the stwo backend: verify it under the NAME.vk from its own set-up",
@@ -83,7 +83,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     ui.say(format!(
         "proof {}, key {}, checked in {}",
         text::size(bytes.len()),
-        text::size(key_bytes),
+        text::size(key_bytes.len()),
         text::time(elapsed),
     ));
     let mut answer = json!({
@@ -98,7 +98,7 @@ pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
         "not_shown": hiding::not_shown(&key.layout),
         "security": bits::json(&key),
         "proof_bytes": bytes.len(),
-        "key_bytes": key_bytes,
+        "key_bytes": key_bytes.len(),
         "verify_ms": text::milliseconds(elapsed),
     });
     hiding::json(&mut answer, &key);

@@ -36,7 +36,7 @@ pub struct Arguments {
 
 pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     ui.step("compiling and verifying");
-    let (key, _) = files::read_key(&arguments.key)?;
+    let key = files::read_key(&arguments.key)?;
     let bytes = files::read(&arguments.proof)?;
     files::expect(
         &arguments.proof,

@@ -35,8 +35,8 @@ pub struct Arguments {
 
 pub fn command(arguments: &Arguments, ui: &Ui) -> Result<Value> {
     ui.step("verifying");
-    let (old, _) = files::read_key(&arguments.old)?;
-    let (new, _) = files::read_key(&arguments.new)?;
+    let old = files::read_key(&arguments.old)?;
+    let new = files::read_key(&arguments.new)?;
     let bytes = files::read(&arguments.proof)?;
     files::expect(
         &arguments.proof,

@@ -16,9 +16,9 @@ use crate::builder::{Builder, InputRun};
 use crate::error::AirError;
 use crate::fuse;
 use crate::options::Options;
-use crate::pack;
+use crate::pack::{self, Plan};
 use crate::program::{Garbage, Program, PublicTensor};
-use alloc::{collections::BTreeSet, string::ToString, vec::Vec};
+use alloc::{collections::BTreeSet, string::ToString, vec, vec::Vec};
 use veristar_model::{bounds, view, FieldBound, Graph, Node, Op, Tensor, TensorId};
 
 /// Most bits of an input: its range table has an entry for every value.
@@ -70,16 +70,16 @@ pub fn compile_in(
     let requantised = requantised(graph);
     if requantised.contains(&true) {
         let (mut lowering, public) = lower(graph, options, requantised)?;
-        let apart = pack::total(&lowering.builder, graph, &options.reserved)?;
+        let apart = lowering.plan(options)?.cost;
         fuse::fuse(&mut lowering.builder, &public);
-        let fused = pack::total(&lowering.builder, graph, &options.reserved)?;
-        if fused < apart - apart / LEAST_SAVED {
-            return lowering.pack(options, public);
+        let fused = lowering.plan(options)?;
+        if fused.cost < apart - apart / LEAST_SAVED {
+            return lowering.pack(fused, options, public);
         }
     }
-    let apart = graph.tensors.iter().map(|_| false).collect();
-    let (lowering, public) = lower(graph, options, apart)?;
-    lowering.pack(options, public)
+    let (lowering, public) = lower(graph, options, vec![false; graph.tensors.len()])?;
+    let plan = lowering.plan(options)?;
+    lowering.pack(plan, options, public)
 }
 
 fn lower<'a>(
@@ -146,8 +146,17 @@ fn requantised(graph: &Graph) -> Vec<bool> {
 }
 
 impl<'a> Lowering<'a> {
-    fn pack(self, options: &Options, public: Vec<PublicTensor>) -> Result<Program, AirError> {
-        pack::pack(self.graph, self.builder, options, public, self.owned, self.garbage)
+    fn plan(&self, options: &Options) -> Result<Plan, AirError> {
+        pack::plan(&self.builder, self.graph, &options.reserved)
+    }
+
+    fn pack(
+        self,
+        plan: Plan,
+        options: &Options,
+        public: Vec<PublicTensor>,
+    ) -> Result<Program, AirError> {
+        pack::pack(self.graph, self.builder, plan, options, public, self.owned, self.garbage)
     }
 
     /// Whether a layer's outputs should be segments that `fuse` can move.

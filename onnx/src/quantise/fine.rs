@@ -80,11 +80,8 @@ pub fn nodes(net: &Net, exact: &[bool]) -> Vec<bool> {
     }
     // What nobody reads with all bits needs none; readers come later.
     for id in (0..count).rev() {
-        let read = |r: &NodeId| match &net.nodes[*r].op {
-            op if moves(op) => fine[*r],
-            op => reads(op) && !wide[*r],
-        };
-        fine[id] &= net.outputs.contains(&id) || readers[id].iter().any(read);
+        let read = readers[id].iter().any(|r| takes(net, *r, &fine, &wide));
+        fine[id] &= net.outputs.contains(&id) || read;
     }
     // A constant keeps the grid of what it is joined with.
     for (id, node) in net.nodes.iter().enumerate() {
@@ -115,17 +112,22 @@ fn moves(op: &Op) -> bool {
     }
 }
 
+/// Whether a node reads its operands with all their bits.
+fn takes(net: &Net, id: NodeId, fine: &[bool], wide: &[bool]) -> bool {
+    match &net.nodes[id].op {
+        op if moves(op) => fine[id],
+        op => reads(op) && !wide[id],
+    }
+}
+
 /// Puts a copy of fewer bits between a fine tensor and each reader that takes no fine one.
 pub fn separate(net: &mut Net, exact: &[bool]) {
     let fine = nodes(net, exact);
     let readers = net.consumers();
     let wide = statistics(net, &readers);
     for id in 0..fine.len() {
-        let takes = |r: &NodeId| match &net.nodes[*r].op {
-            op if moves(op) => fine[*r],
-            op => reads(op) && !wide[*r],
-        };
-        let narrow: Vec<NodeId> = readers[id].iter().copied().filter(|r| !takes(r)).collect();
+        let narrow = readers[id].iter().copied().filter(|r| !takes(net, *r, &fine, &wide));
+        let narrow: Vec<NodeId> = narrow.collect();
         if !fine[id] || narrow.is_empty() {
             continue;
         }
@@ -261,18 +263,14 @@ impl Emitter<'_> {
             Op::Conv(conv) => self.fine_conv(id, conv),
             Op::MatMul(product) => self.fine_matmul(id, product),
             Op::Affine { mul, add } => self.fine_affine(id, mul, add),
-            Op::Function(_) => {
+            Op::Function(function) => {
                 let x = node.inputs[0];
                 let (tensor, exponent) = (self.grid(x)?, self.scales.shared[x]);
-                let function = match &node.op {
-                    Op::Function(f) => Some(f.clone()),
-                    _ => None,
-                };
                 let plan = match self.scales.fine[id] {
                     true => Plan { from: exponent, low: LOW, top: TOP, middle: false },
                     false => Plan { from: exponent - LOW as i32, low: 0, top: TOP, middle: true },
                 };
-                self.rounded(id, id, function.as_ref(), tensor, exponent, &plan)
+                self.rounded(id, id, Some(function), tensor, exponent, &plan)
             }
             Op::Binary(kind) => self.fine_sum_of_two(id, *kind),
             Op::Pool(pool) if pool.max => self.fine_maximum(id, pool),

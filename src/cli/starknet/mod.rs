@@ -94,7 +94,7 @@ fn felt(text: &str) -> Result<Felt, String> {
 
 /// A key for the contract.
 fn read_key(path: &Path) -> Result<Key> {
-    let (key, _) = files::read_key(path)?;
+    let key = files::read_key(path)?;
     if key.preset.hash() != HashFunction::Poseidon252 {
         bail!(
             "`{}` has the preset {}, and the contract takes starknet only; run `veristar setup` again with --preset starknet",

@@ -6,56 +6,40 @@ use anyhow::{ensure, Context, Result};
 use serde_json::{json, Value};
 use std::path::Path;
 use veristar::air::program::Program;
-use veristar::model::bounds;
 use veristar::verifier::verify::hex;
-use veristar::winterfell::{Package, WinterfellKey, WinterfellProof};
+use veristar::winterfell::{WinterfellKey, WinterfellProof};
 
-pub fn key(path: &Path, ui: &Ui) -> Result<Value> {
-    let (key, size) = files::read_winterfell_key(path)?;
-    ui.say(format!("verification key of the Winterfell backend, {}", text::size(size)));
+pub fn key(path: &Path, bytes: &[u8], ui: &Ui) -> Result<Value> {
+    let key = files::winterfell_key_of(path, bytes)?;
+    ui.say(format!("verification key of the Winterfell backend, {}", text::size(bytes.len())));
     say_key(ui, &key, None);
-    Ok(key_json(&key, None, "key", size))
+    Ok(key_json(&key, None, "key", bytes.len()))
 }
 
-pub fn package(path: &Path, ui: &Ui) -> Result<Value> {
-    let bytes = files::read(path)?;
-    let next = || format!("cannot use `{}` (run `veristar setup` again)", path.display());
-    let package = Package::from_bytes(&bytes).with_context(next)?;
+pub fn package(path: &Path, bytes: &[u8], ui: &Ui) -> Result<Value> {
+    let package = files::winterfell_package_of(path, bytes)?;
     ui.step("compiling");
-    let program = package.program().with_context(next)?;
+    let program = package.program().with_context(|| files::set_up_again(path))?;
     let (graph, key) = (&package.graph, &package.key);
     ui.say(format!(
         "model package of the Winterfell backend, {} (of it the ONNX file {})",
         text::size(bytes.len()),
         text::size(package.onnx.len())
     ));
-    let layers = cells::layers(graph);
-    ui.say("\nlayers, of one inference:");
-    ui.say(cells::layer_table(&layers));
-    ui.say(format!(
-        "{} multiplications, {} parameters, {} memory cells",
-        text::count(bounds::macs(graph)),
-        text::count(bounds::parameters(graph)),
-        text::count(u64::from(program.memory)),
-    ));
+    inspect::say_layers(ui, graph, &program);
     say_key(ui, key, Some(&program));
     let mut answer = key_json(key, Some(&program), "package", bytes.len());
     answer["onnx_bytes"] = package.onnx.len().into();
-    answer["layers"] = layers.iter().map(cells::LayerRow::json).collect();
-    answer["inputs"] = inspect::tensors_json(graph, &graph.inputs);
-    answer["outputs"] = inspect::tensors_json(graph, &graph.outputs);
-    let totals = &mut answer["totals"];
-    totals["multiplications"] = bounds::macs(graph).into();
-    totals["parameters"] = bounds::parameters(graph).into();
-    totals["memory_cells"] = program.memory.into();
+    inspect::layers_json(&mut answer, graph, &program);
     Ok(answer)
 }
 
 pub fn proof(path: &Path, key: Option<&Path>, bytes: &[u8], ui: &Ui) -> Result<Value> {
     let name = path.display();
     let key_of = WinterfellProof::key_of(bytes).with_context(|| format!("cannot use `{name}`"))?;
-    let key = key.map(files::read_winterfell_key).transpose()?;
-    if let Some((key, _)) = &key {
+    let read = |path| files::winterfell_key_of(path, &files::read(path)?);
+    let key = key.map(read).transpose()?;
+    if let Some(key) = &key {
         ensure!(
             key.fingerprint() == key_of,
             "`{name}` was made for another key ({}); pass the key with that fingerprint",
@@ -70,7 +54,7 @@ pub fn proof(path: &Path, key: Option<&Path>, bytes: &[u8], ui: &Ui) -> Result<V
     let mut answer = json!({
         "kind": "proof", "backend": "winterfell", "bytes": bytes.len(), "key": hex(&key_of),
     });
-    let Some((key, _)) = key else {
+    let Some(key) = key else {
         ui.say("its sections depend on the key: pass it with --key NAME.vk to see them");
         return Ok(answer);
     };

@@ -40,14 +40,15 @@ struct Measured {
 impl Setup<'_> {
     pub fn run(self, ui: &Ui) -> Result<Value> {
         let standard = self.measured(veristar::onnx::Precision::Standard);
-        let (measured, standard) = match self.high {
+        let (mut measured, standard) = match self.high {
             false => (standard?, None),
             true => {
                 ui.step("quantising for 64 bits");
                 (self.measured(veristar::onnx::Precision::High)?, Some(standard))
             }
         };
-        let mut graph = measured.quantised.graph.clone();
+        // The errors are all that is said of it later.
+        let mut graph = std::mem::take(&mut measured.quantised.graph);
         graph.name.clone_from(&self.name);
 
         ui.step("compiling and committing");
@@ -55,7 +56,7 @@ impl Setup<'_> {
         let precision = if self.high { Precision::High } else { Precision::Standard };
         let options = SetupOptions { preset: self.preset, precision, batch: self.batch, public };
         let mut package = winterfell::setup(graph, &options)?;
-        package.onnx.clone_from(&self.onnx);
+        package.onnx = self.onnx;
         package.notes = self.model.notes();
 
         ui.step("writing");
@@ -129,40 +130,18 @@ impl Made<'_> {
         for note in &report.notes {
             ui.say(format!("note: {note}"));
         }
-        let test = self.measured.test.as_ref();
         let how = match self.standard {
             None => self.quantising.line(),
             Some(_) => "high precision: 24 bits for activations, 22 for weights".into(),
         };
         ui.say(format!("\nquantised model ({how}) against float:"));
-        ui.say(setup::report_table(&[("calibration", Some(report)), ("test", test)]));
-        for (name, report) in [("calibration", Some(report)), ("test", test)] {
-            let Some(report) = report else { continue };
-            if let Some(accuracy) = &report.accuracy {
-                ui.say(format!(
-                    "  accuracy on {name} data: float {}, quantised {}, same answer on {}",
-                    text::percent(accuracy.float),
-                    text::percent(accuracy.quantised),
-                    text::percent(accuracy.agreement),
-                ));
-            }
-            if let Some(refused) = &report.refused {
-                ui.say(format!(
-                    "  {} {name} inputs cannot be proven: {}",
-                    refused.rows, refused.first
-                ));
-            }
-        }
+        setup::say_reports(ui, report, self.measured.test.as_ref());
         self.say_gain(ui);
         ui.say("\ntables:");
         ui.say(cells::table(&cells::rows_in(&key.layout, None, cells::Trace::Common)));
         ui.say(format!("preset {}: {}", key.preset.name(), bits(key)));
         ui.say(precision(key));
-        let shown: Vec<&str> = key.layout.public.iter().map(|t| t.name.as_str()).collect();
-        let shown = match shown.is_empty() {
-            true => "proofs show no input or output".into(),
-            false => format!("proofs show: {}", shown.join(", ")),
-        };
+        let shown = setup::visibility(&key.layout);
         ui.say(format!("{} inference(s) a proof; {shown}", key.layout.batch));
         ui.say(HIDES);
         ui.say(format!("\nkey fingerprint {}", fingerprint(key)));

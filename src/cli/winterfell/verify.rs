@@ -8,8 +8,13 @@ use std::path::Path;
 use std::time::Instant;
 use veristar::winterfell::{self, FormatError, VerifyError, WinterfellKey, WinterfellProof};
 
-pub fn verify(key_path: &Path, proof_path: &Path, bytes: &[u8], ui: &Ui) -> Result<Value> {
-    let (key, key_bytes) = files::read_winterfell_key(key_path)?;
+/// Of a key and a proof, their paths and bytes.
+pub fn verify(
+    [key_path, proof_path]: [&Path; 2],
+    [key_bytes, bytes]: [&[u8]; 2],
+    ui: &Ui,
+) -> Result<Value> {
+    let key = files::winterfell_key_of(key_path, key_bytes)?;
     if files::Kind::of(bytes) == files::Kind::Proof {
         bail!(
             "`{}` is a proof of the stwo backend, and `{}` a key of the Winterfell backend: verify it under the NAME.vk from its own set-up",
@@ -48,7 +53,7 @@ pub fn verify(key_path: &Path, proof_path: &Path, bytes: &[u8], ui: &Ui) -> Resu
     ui.say(format!(
         "proof {}, key {}, checked in {}",
         text::size(bytes.len()),
-        text::size(key_bytes),
+        text::size(key_bytes.len()),
         text::time(elapsed),
     ));
     let mut answer = json!({
@@ -64,7 +69,7 @@ pub fn verify(key_path: &Path, proof_path: &Path, bytes: &[u8], ui: &Ui) -> Resu
         "not_shown": hiding::not_shown(layout),
         "security": bits_json(&key),
         "proof_bytes": bytes.len(),
-        "key_bytes": key_bytes,
+        "key_bytes": key_bytes.len(),
         "verify_ms": text::milliseconds(elapsed),
     });
     hiding_json(&mut answer);
